@@ -1,0 +1,1 @@
+//! The development network: the whole system on one machine by one command.

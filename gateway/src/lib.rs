@@ -1,0 +1,1 @@
+//! Orion, the gateway: views, follows, resolved asset URLs and one stitched GraphQL endpoint.

@@ -1,0 +1,1 @@
+//! The query node: chain events to tables to GraphQL.

@@ -1,0 +1,69 @@
+//! What several pallets share: identifiers, working groups, bloat bonds, and the traits through
+//! which pallets meet. No pallet here.
+
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use frame_support::dispatch::DispatchResult;
+use scale_info::TypeInfo;
+
+/// Ids of members, workers, objects, buckets, channels and videos.
+pub type Id = u64;
+
+/// The working groups, at the chain's own indexes.
+#[derive(Clone, Copy, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum WorkingGroup {
+    Forum,
+    Storage,
+    Content,
+    OperationsAlpha,
+    App,
+    Distribution,
+    OperationsBeta,
+    OperationsGamma,
+    Membership,
+}
+
+/// A bond paid for state that is repaid when the state is deleted.
+#[derive(Clone, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct RepayableBloatBond<AccountId, Balance> {
+    /// Repay to this account only; otherwise to whoever deletes.
+    pub repayment_restricted_to: Option<AccountId>,
+    /// What was paid.
+    pub amount: Balance,
+}
+
+impl<AccountId, Balance> RepayableBloatBond<AccountId, Balance> {
+    /// Who gets the bond back when `deleter` removes the state.
+    pub fn repay_to(self, deleter: AccountId) -> (AccountId, Balance) {
+        (self.repayment_restricted_to.unwrap_or(deleter), self.amount)
+    }
+}
+
+/// Who may act for a working group. Implemented by each instance of the working-group pallet.
+pub trait WorkingGroupAuth<AccountId> {
+    /// Is this the lead's role account? (`CurrentLeadNotSet`, `IsNotLeadAccount`)
+    fn ensure_lead(account: &AccountId) -> DispatchResult;
+    /// Is this the role account of this worker? (`WorkerDoesNotExist`, `SignerIsNotWorkerRoleAccount`)
+    fn ensure_worker(account: &AccountId, worker: Id) -> DispatchResult;
+    /// Does this worker exist?
+    fn worker_exists(worker: Id) -> bool;
+    /// The member behind the current lead.
+    fn lead_member() -> Option<Id>;
+}
+
+/// A working group's purse.
+pub trait WorkingGroupBudget<Balance> {
+    /// What is in it.
+    fn budget() -> Balance;
+    /// Adds to it (saturating).
+    fn fund(amount: Balance);
+}
+
+/// Who may act for a member. Implemented by the members pallet.
+pub trait MemberAuth<AccountId> {
+    /// Is this the controller account of this member? (`MemberProfileNotFound`, `ControllerAccountRequired`)
+    fn ensure_controller(account: &AccountId, member: Id) -> DispatchResult;
+    /// Does this member exist?
+    fn member_exists(member: Id) -> bool;
+    /// The controller account of a member.
+    fn controller_account(member: Id) -> Option<AccountId>;
+}

@@ -1,0 +1,1 @@
+//! The content directory: channels and videos.

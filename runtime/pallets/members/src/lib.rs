@@ -1,0 +1,1 @@
+//! Memberships: the people of the platform.

@@ -1,0 +1,1 @@
+//! The data directory: bags, data objects, storage and distribution buckets.

@@ -1,0 +1,1 @@
+//! Working groups: openings, applications, workers and leads.

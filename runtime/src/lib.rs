@@ -1,0 +1,1 @@
+//! The chain's business logic: the runtime with the live chain's interface.
