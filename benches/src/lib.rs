@@ -1,1 +1,5 @@
 //! The proof: whole-system tests over real processes, and the architecture's rules as tests.
+//!
+//! - `tests/layers.rs`: who may import whom, read from `cargo metadata`
+//! - `tests/tidy.rs`: what the style guide says that a machine can check
+//! - `tests/network.rs`: a network of real processes, from upload to playback
