@@ -20,7 +20,11 @@ pub struct IdError {
 
 impl IdError {
     fn new(kind: &'static str, expected: &'static str, text: &str) -> Self {
-        Self { kind, expected, text: text.chars().take(80).collect() }
+        Self {
+            kind,
+            expected,
+            text: text.chars().take(80).collect(),
+        }
     }
 }
 
@@ -160,7 +164,10 @@ impl WorkingGroup {
 
     /// The lower-case name used in bag ids.
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(group, _)| *group == self).map_or("", |(_, name)| name)
+        Self::ALL
+            .iter()
+            .find(|(group, _)| *group == self)
+            .map_or("", |(_, name)| name)
     }
 }
 
@@ -251,7 +258,10 @@ pub const SS58_PREFIX: u16 = 126;
 pub struct AccountId(pub [u8; 32]);
 
 fn ss58_checksum(payload: &[u8]) -> [u8; 2] {
-    let digest = Blake2b512::new().chain_update(b"SS58PRE").chain_update(payload).finalize();
+    let digest = Blake2b512::new()
+        .chain_update(b"SS58PRE")
+        .chain_update(payload)
+        .finalize();
     [digest[0], digest[1]]
 }
 
@@ -260,7 +270,10 @@ fn ss58_prefix_bytes(prefix: u16) -> Vec<u8> {
     match prefix {
         0..=63 => vec![prefix as u8],
         _ => {
-            vec![((prefix & 0b1111_1100) >> 2) as u8 | 0b0100_0000, (prefix >> 8) as u8 | ((prefix & 0b11) << 6) as u8]
+            vec![
+                ((prefix & 0b1111_1100) >> 2) as u8 | 0b0100_0000,
+                (prefix >> 8) as u8 | ((prefix & 0b11) << 6) as u8,
+            ]
         }
     }
 }
@@ -297,7 +310,10 @@ impl FromStr for AccountId {
         if ss58_checksum(payload) != checksum {
             return Err(refuse());
         }
-        payload[prefix_len..].try_into().map(Self).map_err(|_| refuse())
+        payload[prefix_len..]
+            .try_into()
+            .map(Self)
+            .map_err(|_| refuse())
     }
 }
 text_serde!(AccountId);
@@ -315,19 +331,42 @@ mod tests {
     fn only_canonical_decimals_are_ids() {
         assert_eq!("0".parse(), Ok(ObjectId(0)));
         assert_eq!("18446744073709551615".parse(), Ok(ObjectId(u64::MAX)));
-        for text in ["", "a1b", "05206", "-1", "+1", " 1", "1 ", "1.0", "18446744073709551616", "٣"] {
+        for text in [
+            "",
+            "a1b",
+            "05206",
+            "-1",
+            "+1",
+            " 1",
+            "1 ",
+            "1.0",
+            "18446744073709551616",
+            "٣",
+        ] {
             refused::<ObjectId>(text);
         }
     }
 
     #[test]
     fn bag_ids_are_case_insensitive_and_round_trip() {
-        for text in ["static:council", "static:wg:operationsbeta", "dynamic:member:7", "dynamic:channel:10"] {
+        for text in [
+            "static:council",
+            "static:wg:operationsbeta",
+            "dynamic:member:7",
+            "dynamic:channel:10",
+        ] {
             let bag: BagId = text.parse().unwrap();
             assert_eq!(bag.to_string(), text);
             assert_eq!(text.to_uppercase().parse(), Ok(bag));
         }
-        for text in ["", "static", "static:wg:nobody", "dynamic:channel:", "dynamic:channel:01", "dynamic:channel:1:2"] {
+        for text in [
+            "",
+            "static",
+            "static:wg:nobody",
+            "dynamic:channel:",
+            "dynamic:channel:01",
+            "dynamic:channel:1:2",
+        ] {
             refused::<BagId>(text);
         }
     }
@@ -335,8 +374,13 @@ mod tests {
     #[test]
     fn addresses_use_prefix_126_and_any_prefix_is_read() {
         // The well-known development key of Alice, in the generic and in the chain's own form.
-        let alice: AccountId = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY".parse().unwrap();
-        assert_eq!(hex::encode(alice.0), "d43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d");
+        let alice: AccountId = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
+            .parse()
+            .unwrap();
+        assert_eq!(
+            hex::encode(alice.0),
+            "d43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d"
+        );
         let ours = alice.to_string();
         assert!(ours.starts_with('j'), "{ours}");
         assert_eq!(ours.parse(), Ok(alice));
