@@ -1,0 +1,39 @@
+//! The blob store: whole objects as plain files named by their content hash, each with its outboard,
+//! safe against a crash at any moment.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`store`] | [`BlobStore`]: the directory; opening, finding, listing, removing |
+//! | [`partial`] | [`Partial`] and [`Verified`]: an object on its way in |
+//! | [`stored`] | [`Stored`]: an object that is there, with its open files |
+//! | [`error`] | [`BlobError`]: what went wrong, and whose fault it is |
+//! | [`disk`] | [`Disk`]: the few operations that change the disk, to be replaced in tests |
+//!
+//! # On disk
+//!
+//! ```text
+//! <dir>/blobs/ab/<hash>      the object; ab = first byte of the digest in hexadecimal
+//! <dir>/blobs/ab/<hash>.ob   its outboard (see `verified`), for objects of more than 16 KiB
+//! <dir>/tmp/                 objects on their way in; emptied when the store is opened
+//! <dir>/lock                 held while a process has the store open
+//! ```
+//!
+//! # The order that makes it safe
+//!
+//! Write to temp files while hashing → compare with the hash asked for → `fsync` data and outboard →
+//! rename the outboard, then the data → `fsync` the directory. A blob exists when its data file has
+//! its name. `Partial → Verified → Stored` are types, so nothing unverified can be given a name.
+//! Files are the truth; any index over them can be rebuilt by [`BlobStore::list`].
+
+pub mod disk;
+pub mod error;
+pub mod partial;
+pub mod store;
+pub mod stored;
+mod temp;
+
+pub use disk::{Disk, RealDisk};
+pub use error::{BlobError, Fault};
+pub use partial::{Partial, Verified};
+pub use store::BlobStore;
+pub use stored::Stored;
