@@ -9,14 +9,30 @@
 //! | [`blob`] | the blob store: crash-safe files named by content hash, each with its outboard |
 //! | [`hash`] | [`hash::ContentHash`]: the on-chain hash of a data object, base58 multihash of BLAKE3 |
 //! | [`chain`] | the chain as the nodes see it: blocks, events, the directory they add up to, transactions |
+//! | [`table`] | typed tables over an embedded database: what can be rebuilt, kept for speed |
+//! | [`metadata`] | the protobuf messages inside transactions: endpoints, channels, videos, members |
 //! | [`verified`] | outboards and verified ranges: any 16 KiB of an object proved against its hash |
 //! | [`p2p`] | who a node is among its peers, the proof of its role, and what nodes tell each other |
+//! | [`api`] | what nodes say over HTTP: paths, error body, wire types, and the client between nodes |
+//! | [`config`] | file < environment < flags, errors that name key and layer, sizes and times as people write them |
+//! | [`range`] | HTTP byte ranges, pure |
+//! | [`serve`] | the byte path: immutable files with ranges and conditional requests |
+//! | [`supervise`] | exit codes, the stop signal, the watchdog of critical actors |
+//! | [`telemetry`] | log lines, request metrics, the admin port |
 //!
-//! Third-party types stop at one module each: subxt in [`chain`], sled in `table`, libp2p in `p2p`.
+//! Third-party types stop at one module each: subxt in [`chain`], sled in [`table`], libp2p in `p2p`.
 
+pub mod api;
 pub mod blob;
 pub mod chain;
+pub mod config;
 pub mod hash;
 pub mod ids;
+pub mod metadata;
 pub mod p2p;
+pub mod range;
+pub mod serve;
+pub mod supervise;
+pub mod table;
+pub mod telemetry;
 pub mod verified;

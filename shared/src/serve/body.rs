@@ -1,0 +1,137 @@
+//! A part of a file as a response body. What the page cache holds is read on the worker's own thread
+//! (`preadv2` with `RWF_NOWAIT` cannot wait for the disk); what it does not hold is read on the
+//! blocking pool, so a cold read never stalls the other connections of a worker.
+//!
+//! Measured against reading everything on the pool this halves the CPU per gigabyte, and the slice
+//! size keeps actix's write buffer within the allocation it reuses. A body is never one large `Bytes`:
+//! actix copies each piece whole into its write buffer, however large it is.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::body::{BodySize, MessageBody};
+use bytes::Bytes;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::range::ByteRange;
+
+/// Piece read from the page cache at once.
+pub const WARM_SLICE_BYTES: u64 = 64 * 1024;
+/// Piece read from the disk at once: a trip to the pool is dear, so it fetches more.
+pub const COLD_SLICE_BYTES: u64 = 256 * 1024;
+
+/// The bytes of one range of an immutable file.
+pub struct FileBody {
+    file: Arc<File>,
+    total: u64,
+    position: u64,
+    end: u64,
+    cold: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl FileBody {
+    /// The range must lie within the file; a file that turns out shorter is an error in mid-body,
+    /// which breaks the connection.
+    pub fn new(file: Arc<File>, range: ByteRange) -> Self {
+        Self {
+            file,
+            total: range.len(),
+            position: range.start,
+            end: range.end,
+            cold: None,
+        }
+    }
+
+    fn left(&self) -> u64 {
+        self.end - self.position
+    }
+
+    fn start_cold_read(&mut self) -> &mut JoinHandle<io::Result<Bytes>> {
+        let (file, position) = (self.file.clone(), self.position);
+        let want = COLD_SLICE_BYTES.min(self.left()) as usize;
+        self.cold
+            .insert(spawn_blocking(move || read(&file, position, want)))
+    }
+}
+
+impl MessageBody for FileBody {
+    type Error = io::Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.total)
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Bytes>>> {
+        let this = &mut *self;
+        if this.left() == 0 {
+            return Poll::Ready(None);
+        }
+        let task = match &mut this.cold {
+            Some(task) => task,
+            None => match read_now(
+                &this.file,
+                this.position,
+                WARM_SLICE_BYTES.min(this.left()) as usize,
+            ) {
+                Ok(bytes) => {
+                    this.position += bytes.len() as u64;
+                    return Poll::Ready(Some(Ok(bytes)));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => this.start_cold_read(),
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            },
+        };
+        let read = ready!(Pin::new(task).poll(cx))
+            .map_err(io::Error::other)
+            .flatten();
+        this.cold = None;
+        if let Ok(bytes) = &read {
+            this.position += bytes.len() as u64;
+        }
+        Poll::Ready(Some(read))
+    }
+}
+
+/// What the page cache holds at `position` now: at least one byte, at most `want`. `WouldBlock` if
+/// that is nothing, or if the file system cannot tell. Never waits for the disk.
+pub fn read_now(file: &File, position: u64, want: usize) -> io::Result<Bytes> {
+    let mut buffer = vec![0; want];
+    let parts = &mut [io::IoSliceMut::new(&mut buffer)];
+    match preadv2(file, parts, position, ReadWriteFlags::NOWAIT) {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(read) => {
+            buffer.truncate(read);
+            Ok(buffer.into())
+        }
+        Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR) => {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// At least one byte at `position`, at most `want`; waits for the disk.
+pub fn read(file: &File, position: u64, want: usize) -> io::Result<Bytes> {
+    let mut buffer = vec![0; want];
+    let read = loop {
+        match file.read_at(&mut buffer, position) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => break other?,
+        }
+    };
+    if read == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    buffer.truncate(read);
+    Ok(buffer.into())
+}
