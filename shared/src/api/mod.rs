@@ -60,6 +60,11 @@ pub fn asset_path(object: ObjectId) -> String {
     format!("/api/v1/assets/{object}")
 }
 
+/// A path of these under the HTTP root that an operator announces, with or without its final slash.
+pub fn url(root: &str, path: &str) -> String {
+    format!("{}{path}", root.trim_end_matches('/'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
