@@ -2,4 +2,4 @@
 //!
 //! - `tests/layers.rs`: who may import whom, read from `cargo metadata`
 //! - `tests/tidy.rs`: what the style guide says that a machine can check
-//! - `tests/network.rs`: a network of real processes, from upload to playback
+//! - `tests/network/`: a network of real processes, from upload to playback

@@ -40,8 +40,13 @@ fn imports() -> BTreeMap<String, BTreeSet<String>> {
 fn members_import_only_what_the_architecture_allows() {
     let imports = imports();
     let only = |member: &str, allowed: &[&str]| {
-        let found = imports.get(member).unwrap_or_else(|| panic!("{member} is a member"));
-        let extra: Vec<_> = found.iter().filter(|name| !allowed.contains(&name.as_str())).collect();
+        let found = imports
+            .get(member)
+            .unwrap_or_else(|| panic!("{member} is a member"));
+        let extra: Vec<_> = found
+            .iter()
+            .filter(|name| !allowed.contains(&name.as_str()))
+            .collect();
         assert!(extra.is_empty(), "{member} must not import {extra:?}");
     };
     only("shared", &[]);
@@ -49,14 +54,26 @@ fn members_import_only_what_the_architecture_allows() {
         only(node, &["shared"]);
     }
     only("pallet-common", &[]);
-    only("joystream-runtime", &["pallet-common", "pallet-members", "pallet-working-group", "pallet-storage", "pallet-content"]);
+    only(
+        "joystream-runtime",
+        &[
+            "pallet-common",
+            "pallet-members",
+            "pallet-working-group",
+            "pallet-storage",
+            "pallet-content",
+        ],
+    );
     only("dev-chain", &["joystream-runtime"]);
 }
 
 #[test]
 fn nothing_imports_devnet_or_benches_but_the_top() {
     for (member, found) in imports() {
-        assert!(!found.contains("benches"), "{member} must not import benches");
+        assert!(
+            !found.contains("benches"),
+            "{member} must not import benches"
+        );
         assert!(
             !found.contains("devnet") || member == "benches",
             "{member} must not import devnet"
@@ -67,7 +84,17 @@ fn nothing_imports_devnet_or_benches_but_the_top() {
 #[test]
 fn every_member_has_the_workspace_licence_and_is_not_published() {
     for package in metadata().workspace_packages() {
-        assert_eq!(package.license.as_deref(), Some("Apache-2.0"), "{}", package.name);
-        assert_eq!(package.publish.as_deref(), Some(&[][..]), "{}", package.name);
+        assert_eq!(
+            package.license.as_deref(),
+            Some("Apache-2.0"),
+            "{}",
+            package.name
+        );
+        assert_eq!(
+            package.publish.as_deref(),
+            Some(&[][..]),
+            "{}",
+            package.name
+        );
     }
 }

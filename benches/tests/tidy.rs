@@ -20,8 +20,13 @@ fn sources() -> Vec<(PathBuf, String)> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("a readable folder") {
             let path = entry.expect("a readable entry").path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if path.is_dir() && !name.starts_with('.') && name != "target" && name != "node_modules" {
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            if path.is_dir() && !name.starts_with('.') && name != "target" && name != "node_modules"
+            {
                 folders.push(path);
             } else if name.ends_with(".rs") {
                 let text = fs::read_to_string(&path).expect("a readable source file");
@@ -42,7 +47,9 @@ fn files_open_with_what_they_own() {
     let complaints: Vec<_> = sources()
         .iter()
         .filter(|(_, text)| {
-            let first = text.lines().find(|line| !line.starts_with("#![") && !line.trim().is_empty());
+            let first = text
+                .lines()
+                .find(|line| !line.starts_with("#![") && !line.trim().is_empty());
             !first.unwrap_or_default().starts_with("//!")
         })
         .map(|(path, _)| format!("{} does not open with a //! sentence", path.display()))
@@ -63,14 +70,26 @@ fn files_are_readable_in_one_sitting() {
 
 #[test]
 fn cores_know_no_actors_disks_sockets_or_clocks() {
-    let banned = ["actix", "std::fs", "tokio::fs", "tokio::net", "reqwest", "Instant::now", "SystemTime::now", "spawn("];
+    let banned = [
+        "actix",
+        "std::fs",
+        "tokio::fs",
+        "tokio::net",
+        "reqwest",
+        "Instant::now",
+        "SystemTime::now",
+        "spawn(",
+    ];
     let mut complaints = Vec::new();
     for (path, text) in sources() {
         if path.file_name().is_none_or(|name| name != "core.rs") {
             continue;
         }
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        for line in code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+        {
             for word in banned.iter().filter(|word| line.contains(**word)) {
                 complaints.push(format!("{} uses {word}: {}", path.display(), line.trim()));
             }
@@ -81,7 +100,12 @@ fn cores_know_no_actors_disks_sockets_or_clocks() {
 
 #[test]
 fn no_work_is_left_for_later() {
-    let words = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("#[ig", "nore")];
+    let words = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+        concat!("#[ig", "nore"),
+    ];
     let mut complaints = Vec::new();
     for (path, text) in sources() {
         for (number, line) in text.lines().enumerate() {

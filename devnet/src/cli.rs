@@ -5,21 +5,28 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{publish, up, watch};
+use crate::{
+    control::{self, Request},
+    plan, publish, up, watch,
+};
 
 /// First argument of a process that is a part of the network.
 pub(crate) const PART: &str = "part";
 
 /// A whole media network on this machine: chain, three storage nodes, two edges, query node, gateway.
 #[derive(Debug, Parser)]
-#[command(name = "devnet", version, after_help = "\
+#[command(
+    name = "devnet",
+    version,
+    after_help = "\
 Without a command the network is started, and runs until Ctrl-C. Its state is kept in --dir and
 resumed the next time.
 
 Examples:
   devnet                                  start the network
   devnet publish film.mp4 --title \"A film\" upload a video and wait until every store holds it
-  devnet watch 0 --out film.mp4           download object 0 through an edge and verify it")]
+  devnet watch 0 --out film.mp4           download object 0 through an edge and verify it"
+)]
 struct Cli {
     #[command(flatten)]
     home: HomeArgs,
@@ -43,6 +50,18 @@ enum Command {
     Up(up::UpArgs),
     /// Put files on the network as videos: membership, channel, video, upload, acceptance, replicas.
     Publish(publish::PublishArgs),
+    /// Show the parts of a running network.
+    Status,
+    /// Stop one part of a running network ("indexer").
+    Stop {
+        /// The part's name, as `status` shows it.
+        part: String,
+    },
+    /// Start a stopped part again.
+    Start {
+        /// The part's name, as `status` shows it.
+        part: String,
+    },
     /// Download a data object through an edge and verify it against the chain.
     Watch(watch::WatchArgs),
 }
@@ -61,7 +80,9 @@ pub fn cli_main(args: Vec<OsString>) -> ExitCode {
     };
     // One thread: devnet only waits for others, and the parts' tie to their parent is a tie to the
     // thread that started them.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
         runtime.block_on(async {
             match cli.command {
@@ -69,6 +90,9 @@ pub fn cli_main(args: Vec<OsString>) -> ExitCode {
                 Some(Command::Up(args)) => up::run(&cli.home, &args).await,
                 Some(Command::Publish(args)) => publish::run(&cli.home, &args).await,
                 Some(Command::Watch(args)) => watch::run(&cli.home, &args).await,
+                Some(Command::Status) => ask(&cli.home, Request::Status).await,
+                Some(Command::Stop { part }) => ask(&cli.home, Request::Stop(part)).await,
+                Some(Command::Start { part }) => ask(&cli.home, Request::Start(part)).await,
             }
         })
     });
@@ -79,6 +103,26 @@ pub fn cli_main(args: Vec<OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Asks the running network and shows its parts.
+async fn ask(home: &HomeArgs, request: Request) -> anyhow::Result<()> {
+    for part in control::ask(&home.dir, &request).await? {
+        let process = part
+            .pid
+            .map_or_else(|| "stopped".to_owned(), |pid| format!("process {pid}"));
+        let restarts = match part.restarts {
+            0 => String::new(),
+            count => format!(", started again {count} times"),
+        };
+        println!(
+            "{:<width$} {:<36} {process}{restarts}",
+            part.name,
+            part.url,
+            width = plan::NAME_WIDTH
+        );
+    }
+    Ok(())
 }
 
 /// This process is one part: hand over to its own command line.
@@ -98,7 +142,10 @@ fn run_part(args: &[OsString]) -> ExitCode {
         Some("indexer") => indexer::cli_main(part),
         Some("gateway") => gateway::cli_main(part),
         other => {
-            eprintln!("error: '{}' is not a part of the network", other.unwrap_or_default());
+            eprintln!(
+                "error: '{}' is not a part of the network",
+                other.unwrap_or_default()
+            );
             ExitCode::from(2)
         }
     }

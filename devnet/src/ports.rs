@@ -18,7 +18,9 @@ pub enum PortPolicy {
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
     /// Somebody else listens there.
-    #[error("port {port} for {part} is taken by another program: stop it, or leave out --exact-ports to use a free port")]
+    #[error(
+        "port {port} for {part} is taken by another program: stop it, or leave out --exact-ports to use a free port"
+    )]
     Taken {
         /// Who wanted it.
         part: String,
@@ -98,10 +100,19 @@ mod tests {
         let mut ports = Ports::new(PortPolicy::PreferOrFree);
         let other = ports.take("chain", taken).unwrap();
         assert_ne!(other, taken);
-        assert_ne!(ports.take("indexer", other).unwrap(), other, "no port is given twice");
+        assert_ne!(
+            ports.take("indexer", other).unwrap(),
+            other,
+            "no port is given twice"
+        );
 
-        let refused = Ports::new(PortPolicy::Exactly).take("chain", taken).unwrap_err();
+        let refused = Ports::new(PortPolicy::Exactly)
+            .take("chain", taken)
+            .unwrap_err();
         let text = refused.to_string();
-        assert!(text.contains(&taken.to_string()) && text.contains("chain"), "{text}");
+        assert!(
+            text.contains(&taken.to_string()) && text.contains("chain"),
+            "{text}"
+        );
     }
 }

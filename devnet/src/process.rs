@@ -94,7 +94,11 @@ impl Part {
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
-                bail!("{} ended at once ({status}):\n{}", self.plan.name, self.log_tail());
+                bail!(
+                    "{} ended at once ({status}):\n{}",
+                    self.plan.name,
+                    self.log_tail()
+                );
             }
             if answers(http, &self.plan.readiness).await {
                 return Ok(());
@@ -115,7 +119,11 @@ impl Part {
     pub async fn ended(&mut self) -> String {
         let status = self.child.wait().await;
         let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-        format!("{} ended by itself ({how}):\n{}", self.plan.name, self.log_tail())
+        format!(
+            "{} ended by itself ({how}):\n{}",
+            self.plan.name,
+            self.log_tail()
+        )
     }
 
     /// Asks the part to stop, and kills it when it does not in time.
@@ -126,11 +134,18 @@ impl Part {
         if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::TERM);
         }
-        if tokio::time::timeout(STOP_WITHIN, self.child.wait()).await.is_ok() {
+        if tokio::time::timeout(STOP_WITHIN, self.child.wait())
+            .await
+            .is_ok()
+        {
             return Ok(());
         }
         self.child.kill().await?;
-        bail!("{} did not stop within {} s and was killed", self.plan.name, STOP_WITHIN.as_secs())
+        bail!(
+            "{} did not stop within {} s and was killed",
+            self.plan.name,
+            STOP_WITHIN.as_secs()
+        )
     }
 
     fn log_tail(&self) -> String {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
-use futures::{StreamExt, stream::FuturesUnordered};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -13,11 +12,12 @@ use tokio::{
 
 use crate::{
     cli::HomeArgs,
-    operators,
+    control, operators,
     plan::{self, NetworkPlan},
     ports::{PortPolicy, Ports},
-    process::{Part, PartPlan},
+    process::Part,
     state::Home,
+    supervisor::Supervisor,
 };
 
 /// How to start.
@@ -34,7 +34,7 @@ pub struct UpArgs {
     pub without_query: bool,
 }
 
-/// Starts all parts, shows where they are, and runs until Ctrl-C or until a part dies.
+/// Starts all parts, shows where they are, and runs until Ctrl-C. A part that ends by itself is started again.
 pub async fn run(home: &HomeArgs, args: &UpArgs) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -42,43 +42,54 @@ pub async fn run(home: &HomeArgs, args: &UpArgs) -> Result<()> {
     if args.fresh {
         home.clear()?;
     }
-    let policy = if args.exact_ports { PortPolicy::Exactly } else { PortPolicy::PreferOrFree };
+    let policy = if args.exact_ports {
+        PortPolicy::Exactly
+    } else {
+        PortPolicy::PreferOrFree
+    };
     let network = plan::lay_out(home.dir(), &mut Ports::new(policy), !args.without_query)?;
 
-    let mut parts = Vec::new();
-    let started = tokio::select! {
-        outcome = start_all(&network, &mut parts) => outcome.map(|()| true),
-        _ = interrupt.recv() => Ok(false),
-        _ = terminate.recv() => Ok(false),
-    };
-    let outcome = match started {
-        Ok(true) => {
-            home.announce(&network.addresses)?;
-            println!("{}", plan::table(&network));
-            tokio::select! {
-                _ = interrupt.recv() => Ok(()),
-                _ = terminate.recv() => Ok(()),
-                how = first_end(&mut parts) => Err(anyhow::anyhow!(how)),
-            }
-        }
-        Ok(false) => Ok(()),
-        Err(error) => Err(error),
+    let mut supervisor = Supervisor::new(network.logs.clone());
+    let outcome = tokio::select! {
+        outcome = run_network(&home, &network, &mut supervisor) => outcome,
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
     };
     home.retract();
-    let stopped = stop_all(parts).await;
-    outcome.and(stopped)
+    let begun = Instant::now();
+    let stopped = supervisor.stop().await;
+    if let Ok(count) = &stopped {
+        println!(
+            "stopped {count} parts in {:.1} s",
+            begun.elapsed().as_secs_f64()
+        );
+    }
+    outcome.and(stopped.map(drop))
+}
+
+/// Starts everything and keeps it running; returns only when the network is broken.
+async fn run_network(
+    home: &Home,
+    network: &NetworkPlan,
+    supervisor: &mut Supervisor,
+) -> Result<()> {
+    let mut requests = control::listen(home.dir())?;
+    start_all(network, supervisor).await?;
+    home.announce(&network.addresses)?;
+    println!("{}", plan::table(network));
+    supervisor.watch(&mut requests).await
 }
 
 /// Starts the chain, sets the operators' endpoints on it, then starts the nodes in order.
-async fn start_all(network: &NetworkPlan, parts: &mut Vec<Part>) -> Result<()> {
-    let http = reqwest::Client::new();
+async fn start_all(network: &NetworkPlan, supervisor: &mut Supervisor) -> Result<()> {
     let display = Display::new();
     for plan in &network.parts {
         let line = display.begin(&plan.name);
-        let part = start_one(plan, network, &http).await;
-        let part = part.inspect_err(|_| line.failed())?;
-        line.ready(&part);
-        parts.push(part);
+        let part = supervisor
+            .start(plan)
+            .await
+            .inspect_err(|_| line.failed())?;
+        line.ready(part);
         if plan.program == plan::CHAIN {
             let line = display.begin("operators");
             operators::set_endpoints(&network.addresses)
@@ -88,35 +99,6 @@ async fn start_all(network: &NetworkPlan, parts: &mut Vec<Part>) -> Result<()> {
             line.done("endpoints on chain");
         }
     }
-    Ok(())
-}
-
-async fn start_one(plan: &PartPlan, network: &NetworkPlan, http: &reqwest::Client) -> Result<Part> {
-    let mut part = Part::start(plan.clone(), &network.logs)?;
-    part.ready(http).await?;
-    Ok(part)
-}
-
-/// Resolves when any part ends.
-async fn first_end(parts: &mut [Part]) -> String {
-    let mut ends: FuturesUnordered<_> = parts.iter_mut().map(Part::ended).collect();
-    ends.next().await.unwrap_or_else(|| "no part is running".to_owned())
-}
-
-/// Stops all parts, the last started first; tells all that did not stop cleanly.
-async fn stop_all(parts: Vec<Part>) -> Result<()> {
-    let count = parts.len();
-    let begun = Instant::now();
-    let mut unclean = Vec::new();
-    for part in parts.into_iter().rev() {
-        if let Err(error) = part.stop().await {
-            unclean.push(error.to_string());
-        }
-    }
-    if !unclean.is_empty() {
-        bail!("{}", unclean.join("; "));
-    }
-    println!("stopped {count} parts in {:.1} s", begun.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -159,7 +141,10 @@ impl Display {
 impl Line {
     fn ready(&self, part: &Part) {
         let url = &part.plan.url;
-        self.done(&format!("{url} (process {})", part.pid().unwrap_or_default()));
+        self.done(&format!(
+            "{url} (process {})",
+            part.pid().unwrap_or_default()
+        ));
     }
 
     fn done(&self, message: &str) {
