@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{
-    AccountId, BagId, ChannelId, DistributionBucketId, MemberId, ObjectId, StorageBucketId, VideoId,
-    WorkerId,
+    AccountId, BagId, ChannelId, DistributionBucketId, MemberId, ObjectId, StorageBucketId,
+    VideoId, WorkerId,
 };
 
 /// Size and content id of an object to be created.
@@ -31,11 +31,32 @@ pub struct Assets {
 pub enum Call {
     /// `utility.force_batch`: every call is tried; failures do not stop the rest.
     ForceBatch(Vec<Call>),
-    AcceptPendingDataObjects { worker: WorkerId, bucket: StorageBucketId, bag: BagId, objects: BTreeSet<ObjectId> },
-    SetStorageOperatorMetadata { worker: WorkerId, bucket: StorageBucketId, metadata: Vec<u8> },
-    SetDistributionOperatorMetadata { worker: WorkerId, bucket: DistributionBucketId, metadata: Vec<u8> },
-    SetDistributionFamilyMetadata { family: crate::ids::DistributionFamilyId, metadata: Vec<u8> },
-    BuyMembership { root_account: AccountId, controller_account: AccountId, handle: String, metadata: Vec<u8> },
+    AcceptPendingDataObjects {
+        worker: WorkerId,
+        bucket: StorageBucketId,
+        bag: BagId,
+        objects: BTreeSet<ObjectId>,
+    },
+    SetStorageOperatorMetadata {
+        worker: WorkerId,
+        bucket: StorageBucketId,
+        metadata: Vec<u8>,
+    },
+    SetDistributionOperatorMetadata {
+        worker: WorkerId,
+        bucket: DistributionBucketId,
+        metadata: Vec<u8>,
+    },
+    SetDistributionFamilyMetadata {
+        family: crate::ids::DistributionFamilyId,
+        metadata: Vec<u8>,
+    },
+    BuyMembership {
+        root_account: AccountId,
+        controller_account: AccountId,
+        handle: String,
+        metadata: Vec<u8>,
+    },
     CreateChannel {
         owner: MemberId,
         assets: Option<Assets>,
@@ -45,7 +66,15 @@ pub enum Call {
         expected_channel_state_bloat_bond: u128,
         expected_data_object_state_bloat_bond: u128,
     },
-    UpdateChannel { actor: MemberId, channel: ChannelId, assets: Option<Assets>, metadata: Option<Vec<u8>>, remove: BTreeSet<ObjectId>, expected_data_object_state_bloat_bond: u128, storage_buckets_num_witness: Option<u32> },
+    UpdateChannel {
+        actor: MemberId,
+        channel: ChannelId,
+        assets: Option<Assets>,
+        metadata: Option<Vec<u8>>,
+        remove: BTreeSet<ObjectId>,
+        expected_data_object_state_bloat_bond: u128,
+        storage_buckets_num_witness: Option<u32>,
+    },
     CreateVideo {
         actor: MemberId,
         channel: ChannelId,
@@ -55,11 +84,29 @@ pub enum Call {
         expected_data_object_state_bloat_bond: u128,
         storage_buckets_num_witness: u32,
     },
-    DeleteVideo { actor: MemberId, video: VideoId, num_objects_to_delete: u64, storage_buckets_num_witness: Option<u32> },
-    UpdateDistributionBucketMode { bucket: DistributionBucketId, distributing: bool },
-    UpdateStorageBucketsForBag { bag: BagId, add: BTreeSet<StorageBucketId>, remove: BTreeSet<StorageBucketId> },
-    UpdateBlacklist { remove: BTreeSet<String>, add: BTreeSet<String> },
-    Transfer { to: AccountId, amount: u128 },
+    DeleteVideo {
+        actor: MemberId,
+        video: VideoId,
+        num_objects_to_delete: u64,
+        storage_buckets_num_witness: Option<u32>,
+    },
+    UpdateDistributionBucketMode {
+        bucket: DistributionBucketId,
+        distributing: bool,
+    },
+    UpdateStorageBucketsForBag {
+        bag: BagId,
+        add: BTreeSet<StorageBucketId>,
+        remove: BTreeSet<StorageBucketId>,
+    },
+    UpdateBlacklist {
+        remove: BTreeSet<String>,
+        add: BTreeSet<String>,
+    },
+    Transfer {
+        to: AccountId,
+        amount: u128,
+    },
 }
 
 /// Which buckets a new channel's bag gets, chosen from those that accept new bags.

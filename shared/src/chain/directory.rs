@@ -1,15 +1,27 @@
 //! The data directory: bags, buckets and data objects as they stand at one block. A pure value:
 //! [`Directory::apply`] takes events one by one and never fails, because what the chain says is so.
+//!
+//! - `apply`: how each event changes the directory, and what a node has to look at afterwards
+//! - `queries`: the questions nodes ask
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::Voucher;
 use crate::ids::{
-    AccountId, BagId, DistributionBucketId, DistributionFamilyId, ObjectId, StorageBucketId, WorkerId,
+    AccountId, BagId, DistributionBucketId, DistributionFamilyId, ObjectId, StorageBucketId,
+    WorkerId,
 };
 
+mod apply;
+mod queries;
+#[cfg(test)]
+mod tests;
+
+pub use apply::Changes;
+pub use queries::{DistributionOperator, StorageNode};
+
 /// The directory at one block.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Directory {
     /// All data objects.
     pub objects: BTreeMap<ObjectId, DataObject>,

@@ -61,39 +61,148 @@ pub struct Voucher {
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
 pub enum StorageEvent {
-    BucketCreated { bucket: StorageBucketId, invited: Option<WorkerId>, accepting_new_bags: bool, size_limit: u64, objects_limit: u64 },
-    BucketDeleted { bucket: StorageBucketId },
-    BucketStatusUpdated { bucket: StorageBucketId, accepting_new_bags: bool },
-    BucketVoucherLimitsSet { bucket: StorageBucketId, size_limit: u64, objects_limit: u64 },
-    VoucherChanged { bucket: StorageBucketId, voucher: Voucher },
-    OperatorInvited { bucket: StorageBucketId, worker: WorkerId },
-    OperatorInvitationCancelled { bucket: StorageBucketId },
-    OperatorInvitationAccepted { bucket: StorageBucketId, worker: WorkerId, transactor: AccountId },
-    OperatorRemoved { bucket: StorageBucketId },
-    OperatorMetadataSet { bucket: StorageBucketId, worker: WorkerId, metadata: Vec<u8> },
-    BucketsUpdatedForBag { bag: BagId, added: BTreeSet<StorageBucketId>, removed: BTreeSet<StorageBucketId> },
-    DynamicBagCreated { bag: BagId, objects: Vec<NewObject>, state_bloat_bond: u128, storage_buckets: BTreeSet<StorageBucketId>, distribution_buckets: BTreeSet<DistributionBucketId> },
-    DynamicBagDeleted { bag: BagId },
-    ObjectsUploaded { bag: BagId, objects: Vec<NewObject>, state_bloat_bond: u128 },
-    ObjectsUpdated { bag: BagId, uploaded: Vec<NewObject>, state_bloat_bond: u128, removed: BTreeSet<ObjectId> },
-    ObjectsAccepted { bucket: StorageBucketId, worker: WorkerId, bag: BagId, objects: BTreeSet<ObjectId> },
-    ObjectsMoved { from: BagId, to: BagId, objects: BTreeSet<ObjectId> },
-    ObjectsDeleted { bag: BagId, objects: BTreeSet<ObjectId> },
-    UploadingBlockedUpdated { blocked: bool },
-    BlacklistUpdated { removed: BTreeSet<String>, added: BTreeSet<String> },
-    FamilyCreated { family: DistributionFamilyId },
-    FamilyDeleted { family: DistributionFamilyId },
-    FamilyMetadataSet { family: DistributionFamilyId, metadata: Vec<u8> },
-    DistributionBucketCreated { bucket: DistributionBucketId, accepting_new_bags: bool },
-    DistributionBucketDeleted { bucket: DistributionBucketId },
-    DistributionBucketStatusUpdated { bucket: DistributionBucketId, accepting_new_bags: bool },
-    DistributionBucketModeUpdated { bucket: DistributionBucketId, distributing: bool },
-    DistributionBucketsUpdatedForBag { bag: BagId, added: BTreeSet<DistributionBucketId>, removed: BTreeSet<DistributionBucketId> },
-    DistributionOperatorInvited { bucket: DistributionBucketId, worker: WorkerId },
-    DistributionInvitationCancelled { bucket: DistributionBucketId, worker: WorkerId },
-    DistributionInvitationAccepted { bucket: DistributionBucketId, worker: WorkerId },
-    DistributionOperatorMetadataSet { bucket: DistributionBucketId, worker: WorkerId, metadata: Vec<u8> },
-    DistributionOperatorRemoved { bucket: DistributionBucketId, worker: WorkerId },
+    BucketCreated {
+        bucket: StorageBucketId,
+        invited: Option<WorkerId>,
+        accepting_new_bags: bool,
+        size_limit: u64,
+        objects_limit: u64,
+    },
+    BucketDeleted {
+        bucket: StorageBucketId,
+    },
+    BucketStatusUpdated {
+        bucket: StorageBucketId,
+        accepting_new_bags: bool,
+    },
+    BucketVoucherLimitsSet {
+        bucket: StorageBucketId,
+        size_limit: u64,
+        objects_limit: u64,
+    },
+    VoucherChanged {
+        bucket: StorageBucketId,
+        voucher: Voucher,
+    },
+    OperatorInvited {
+        bucket: StorageBucketId,
+        worker: WorkerId,
+    },
+    OperatorInvitationCancelled {
+        bucket: StorageBucketId,
+    },
+    OperatorInvitationAccepted {
+        bucket: StorageBucketId,
+        worker: WorkerId,
+        transactor: AccountId,
+    },
+    OperatorRemoved {
+        bucket: StorageBucketId,
+    },
+    OperatorMetadataSet {
+        bucket: StorageBucketId,
+        worker: WorkerId,
+        metadata: Vec<u8>,
+    },
+    BucketsUpdatedForBag {
+        bag: BagId,
+        added: BTreeSet<StorageBucketId>,
+        removed: BTreeSet<StorageBucketId>,
+    },
+    DynamicBagCreated {
+        bag: BagId,
+        objects: Vec<NewObject>,
+        state_bloat_bond: u128,
+        storage_buckets: BTreeSet<StorageBucketId>,
+        distribution_buckets: BTreeSet<DistributionBucketId>,
+    },
+    DynamicBagDeleted {
+        bag: BagId,
+    },
+    ObjectsUploaded {
+        bag: BagId,
+        objects: Vec<NewObject>,
+        state_bloat_bond: u128,
+    },
+    ObjectsUpdated {
+        bag: BagId,
+        uploaded: Vec<NewObject>,
+        state_bloat_bond: u128,
+        removed: BTreeSet<ObjectId>,
+    },
+    ObjectsAccepted {
+        bucket: StorageBucketId,
+        worker: WorkerId,
+        bag: BagId,
+        objects: BTreeSet<ObjectId>,
+    },
+    ObjectsMoved {
+        from: BagId,
+        to: BagId,
+        objects: BTreeSet<ObjectId>,
+    },
+    ObjectsDeleted {
+        bag: BagId,
+        objects: BTreeSet<ObjectId>,
+    },
+    UploadingBlockedUpdated {
+        blocked: bool,
+    },
+    BlacklistUpdated {
+        removed: BTreeSet<String>,
+        added: BTreeSet<String>,
+    },
+    FamilyCreated {
+        family: DistributionFamilyId,
+    },
+    FamilyDeleted {
+        family: DistributionFamilyId,
+    },
+    FamilyMetadataSet {
+        family: DistributionFamilyId,
+        metadata: Vec<u8>,
+    },
+    DistributionBucketCreated {
+        bucket: DistributionBucketId,
+        accepting_new_bags: bool,
+    },
+    DistributionBucketDeleted {
+        bucket: DistributionBucketId,
+    },
+    DistributionBucketStatusUpdated {
+        bucket: DistributionBucketId,
+        accepting_new_bags: bool,
+    },
+    DistributionBucketModeUpdated {
+        bucket: DistributionBucketId,
+        distributing: bool,
+    },
+    DistributionBucketsUpdatedForBag {
+        bag: BagId,
+        added: BTreeSet<DistributionBucketId>,
+        removed: BTreeSet<DistributionBucketId>,
+    },
+    DistributionOperatorInvited {
+        bucket: DistributionBucketId,
+        worker: WorkerId,
+    },
+    DistributionInvitationCancelled {
+        bucket: DistributionBucketId,
+        worker: WorkerId,
+    },
+    DistributionInvitationAccepted {
+        bucket: DistributionBucketId,
+        worker: WorkerId,
+    },
+    DistributionOperatorMetadataSet {
+        bucket: DistributionBucketId,
+        worker: WorkerId,
+        metadata: Vec<u8>,
+    },
+    DistributionOperatorRemoved {
+        bucket: DistributionBucketId,
+        worker: WorkerId,
+    },
 }
 
 /// Who owns a channel.
@@ -110,14 +219,45 @@ pub enum ChannelOwner {
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
 pub enum ContentEvent {
-    ChannelCreated { channel: ChannelId, owner: ChannelOwner, metadata: Option<Vec<u8>>, new_objects: BTreeSet<ObjectId>, state_bloat_bond: u128, reward_account: AccountId },
-    ChannelUpdated { channel: ChannelId, metadata: Option<Vec<u8>>, new_objects: BTreeSet<ObjectId> },
-    ChannelDeleted { channel: ChannelId },
-    ChannelVisibilitySetByModerator { channel: ChannelId, hidden: bool },
-    VideoCreated { channel: ChannelId, video: VideoId, metadata: Option<Vec<u8>>, new_objects: BTreeSet<ObjectId>, state_bloat_bond: u128 },
-    VideoUpdated { video: VideoId, metadata: Option<Vec<u8>>, new_objects: BTreeSet<ObjectId> },
-    VideoDeleted { video: VideoId },
-    VideoVisibilitySetByModerator { video: VideoId, hidden: bool },
+    ChannelCreated {
+        channel: ChannelId,
+        owner: ChannelOwner,
+        metadata: Option<Vec<u8>>,
+        new_objects: BTreeSet<ObjectId>,
+        state_bloat_bond: u128,
+        reward_account: AccountId,
+    },
+    ChannelUpdated {
+        channel: ChannelId,
+        metadata: Option<Vec<u8>>,
+        new_objects: BTreeSet<ObjectId>,
+    },
+    ChannelDeleted {
+        channel: ChannelId,
+    },
+    ChannelVisibilitySetByModerator {
+        channel: ChannelId,
+        hidden: bool,
+    },
+    VideoCreated {
+        channel: ChannelId,
+        video: VideoId,
+        metadata: Option<Vec<u8>>,
+        new_objects: BTreeSet<ObjectId>,
+        state_bloat_bond: u128,
+    },
+    VideoUpdated {
+        video: VideoId,
+        metadata: Option<Vec<u8>>,
+        new_objects: BTreeSet<ObjectId>,
+    },
+    VideoDeleted {
+        video: VideoId,
+    },
+    VideoVisibilitySetByModerator {
+        video: VideoId,
+        hidden: bool,
+    },
 }
 
 /// Events of the members pallet.
@@ -125,7 +265,21 @@ pub enum ContentEvent {
 #[allow(missing_docs)]
 pub enum MembersEvent {
     /// Bought, gifted, invited or created.
-    Created { member: MemberId, root_account: AccountId, controller_account: AccountId, handle: Option<Vec<u8>>, metadata: Vec<u8> },
-    ProfileUpdated { member: MemberId, handle: Option<Vec<u8>>, metadata: Option<Vec<u8>> },
-    AccountsUpdated { member: MemberId, root_account: Option<AccountId>, controller_account: Option<AccountId> },
+    Created {
+        member: MemberId,
+        root_account: AccountId,
+        controller_account: AccountId,
+        handle: Option<Vec<u8>>,
+        metadata: Vec<u8>,
+    },
+    ProfileUpdated {
+        member: MemberId,
+        handle: Option<Vec<u8>>,
+        metadata: Option<Vec<u8>>,
+    },
+    AccountsUpdated {
+        member: MemberId,
+        root_account: Option<AccountId>,
+        controller_account: Option<AccountId>,
+    },
 }

@@ -56,7 +56,8 @@ pub struct UploadTerms {
     /// How many storage buckets a new channel's bag takes.
     pub channel_storage_buckets: u32,
     /// How many distribution buckets of each family a new channel's bag takes.
-    pub channel_distribution_buckets: std::collections::BTreeMap<crate::ids::DistributionFamilyId, u32>,
+    pub channel_distribution_buckets:
+        std::collections::BTreeMap<crate::ids::DistributionFamilyId, u32>,
     /// Largest object the chain admits, in bytes.
     pub object_size_max: u64,
 }
@@ -224,7 +225,10 @@ impl ChainError {
     /// May the same request succeed later without anyone changing it?
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::NoSuchBlock(_) | Self::NotTaken(_) => true,
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::NoSuchBlock(_)
+            | Self::NotTaken(_) => true,
             Self::Unreadable { .. } | Self::Refused { .. } | Self::BadKey { .. } => false,
         }
     }
@@ -232,5 +236,9 @@ impl ChainError {
 
 /// Which storage buckets an operator's worker holds, for log lines and status pages.
 pub fn bucket_list(buckets: &[StorageBucketId]) -> String {
-    buckets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    buckets
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
