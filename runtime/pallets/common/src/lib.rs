@@ -67,3 +67,9 @@ pub trait MemberAuth<AccountId> {
     /// The controller account of a member.
     fn controller_account(member: Id) -> Option<AccountId>;
 }
+
+/// Which accounts hold the stakes of which members. Implemented by the members pallet.
+pub trait StakingAccountValidator<AccountId> {
+    /// Has this member bound this account as a staking account, and confirmed it?
+    fn is_confirmed_for(member: Id, account: &AccountId) -> bool;
+}

@@ -1,0 +1,1 @@
+//! A runtime with one group, for the tests.
