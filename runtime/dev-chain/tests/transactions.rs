@@ -1,0 +1,294 @@
+//! Transactions and history through a real WebSocket; blocks are sealed by hand.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dev_chain::node::{Node, Sealed};
+use dev_chain::rpc;
+use joystream_runtime::{RuntimeEvent, accounts};
+use jsonrpsee::core::client::{Subscription, SubscriptionClientT};
+use jsonrpsee::rpc_params;
+use jsonrpsee::server::ServerHandle;
+use serde_json::{Value, json};
+use sp_core::crypto::Ss58Codec;
+use sp_core::{Bytes, H256};
+use support::{Client, block_of, signed, transfer};
+use tokio::net::TcpListener;
+
+mod support;
+
+/// A chain in memory behind a real socket.
+struct Chain {
+    node: Arc<Node>,
+    client: Client,
+    clock_ms: AtomicU64,
+    _server: ServerHandle,
+}
+
+impl Chain {
+    async fn start() -> Self {
+        let node = Arc::new(Node::open(None).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, server) = rpc::start(node.clone(), listener).unwrap();
+        let client = Client::connect(&format!("ws://{address}")).await;
+        Self {
+            node,
+            client,
+            clock_ms: AtomicU64::new(1_000_000),
+            _server: server,
+        }
+    }
+
+    /// Seals a block, as the sealer would.
+    async fn seal(&self) -> Sealed {
+        let node = self.node.clone();
+        let now = self.clock_ms.fetch_add(6_000, Ordering::Relaxed);
+        tokio::task::spawn_blocking(move || node.seal(now))
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    async fn submit(&self, transaction: Bytes) -> H256 {
+        self.client
+            .call("author_submitExtrinsic", json!([transaction]))
+            .await
+    }
+
+    async fn refusal(&self, transaction: Bytes) -> (i32, String) {
+        let answer = self
+            .client
+            .try_call::<H256>("author_submitExtrinsic", json!([transaction]));
+        let error = answer.await.unwrap_err();
+        (
+            error.code(),
+            format!(
+                "{} {}",
+                error.message(),
+                error.data().map_or("", |d| d.get())
+            ),
+        )
+    }
+
+    async fn next_nonce(&self, uri: &str) -> u32 {
+        let address = accounts::account(uri).to_ss58check_with_version(126u16.into());
+        self.client
+            .call("system_accountNextIndex", json!([address]))
+            .await
+    }
+}
+
+async fn next(subscription: &mut Subscription<Value>) -> Value {
+    subscription.next().await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_transfer_becomes_final_and_its_events_can_be_read() {
+    let chain = Chain::start().await;
+    let before = chain.client.free("//Bob", None).await;
+    let mut statuses = chain.client.watch("//Alice", 0, transfer("//Bob", 5)).await;
+    assert_eq!(next(&mut statuses).await, "ready");
+    assert_eq!(chain.seal().await.transactions, 1);
+    let block = block_of(&next(&mut statuses).await, "inBlock");
+    chain.seal().await;
+    assert_eq!(block_of(&next(&mut statuses).await, "finalized"), block);
+
+    let events = chain.client.events(block).await;
+    let transferred = pallet_balances::Event::Transfer {
+        from: accounts::account("//Alice"),
+        to: accounts::account("//Bob"),
+        amount: 5,
+    };
+    assert!(
+        events.contains(&RuntimeEvent::Balances(transferred)),
+        "{events:?}"
+    );
+    assert!(events.iter().any(|event| matches!(
+        event,
+        RuntimeEvent::System(frame_system::Event::ExtrinsicSuccess { .. })
+    )));
+    assert_eq!(chain.client.free("//Bob", None).await, before + 5);
+    assert_eq!(
+        chain.client.free("//Bob", Some(chain.client.genesis)).await,
+        before
+    );
+}
+
+#[tokio::test]
+async fn nonces_may_arrive_in_any_order_and_gaps_wait() {
+    let chain = Chain::start().await;
+    let genesis = chain.client.genesis;
+    for nonce in [3, 1, 0] {
+        chain
+            .submit(signed(genesis, "//Alice", nonce, 0, transfer("//Bob", 1)))
+            .await;
+    }
+    assert_eq!(
+        chain.next_nonce("//Alice").await,
+        2,
+        "0 and 1 wait; 2 is missing"
+    );
+    assert_eq!(chain.seal().await.transactions, 2);
+    let pending: Vec<Bytes> = chain
+        .client
+        .call("author_pendingExtrinsics", json!([]))
+        .await;
+    assert_eq!(pending.len(), 1);
+    chain
+        .submit(signed(genesis, "//Alice", 2, 0, transfer("//Bob", 1)))
+        .await;
+    assert_eq!(chain.next_nonce("//Alice").await, 4);
+    assert_eq!(chain.seal().await.transactions, 2);
+    assert_eq!(chain.seal().await.transactions, 0);
+}
+
+#[tokio::test]
+async fn refusals_have_the_reference_nodes_codes() {
+    let chain = Chain::start().await;
+    let genesis = chain.client.genesis;
+    let garbage = chain.refusal(Bytes(vec![1, 2, 3])).await;
+    assert_eq!(garbage.0, 1002, "{}", garbage.1);
+
+    let good = signed(genesis, "//Alice", 0, 0, transfer("//Bob", 1));
+    let mut tampered = good.clone();
+    let last = tampered.0.len() - 1;
+    tampered.0[last] ^= 4;
+    let (code, message) = chain.refusal(tampered).await;
+    assert_eq!(code, 1010);
+    assert!(message.contains("bad signature"), "{message}");
+    let wrong_chain = signed(H256::zero(), "//Alice", 0, 0, transfer("//Bob", 1));
+    assert_eq!(chain.refusal(wrong_chain).await.0, 1010);
+    let (code, message) = chain
+        .refusal(signed(genesis, "//Nobody", 0, 0, transfer("//Bob", 1)))
+        .await;
+    assert_eq!(code, 1010);
+    assert!(message.contains("pay some fees"), "{message}");
+
+    chain.submit(good.clone()).await;
+    assert_eq!(chain.refusal(good.clone()).await.0, 1013);
+    let same_nonce = signed(genesis, "//Alice", 0, 0, transfer("//Bob", 2));
+    assert_eq!(chain.refusal(same_nonce).await.0, 1014);
+    let better_paid = signed(genesis, "//Alice", 0, 10_000_000_000, transfer("//Bob", 2));
+    chain.submit(better_paid).await;
+    assert_eq!(chain.seal().await.transactions, 1);
+    let (code, message) = chain.refusal(good).await;
+    assert_eq!(code, 1010);
+    assert!(message.contains("outdated"), "{message}");
+}
+
+#[tokio::test]
+async fn finalized_heads_begin_at_once_and_skip_nothing() {
+    let chain = Chain::start().await;
+    let mut finalized: Subscription<Value> = chain
+        .client
+        .ws
+        .subscribe(
+            "chain_subscribeFinalizedHeads",
+            rpc_params![],
+            "chain_unsubscribeFinalizedHeads",
+        )
+        .await
+        .unwrap();
+    assert_eq!(next(&mut finalized).await["number"], "0x0");
+    for _ in 0..4 {
+        chain.seal().await;
+    }
+    let mut parent = chain.client.genesis;
+    for number in 1..=3u32 {
+        let header = next(&mut finalized).await;
+        assert_eq!(header["number"], format!("{number:#x}"));
+        assert_eq!(header["parentHash"], json!(parent));
+        let header: joystream_runtime::Header = serde_json::from_value(header).unwrap();
+        parent = header.hash();
+    }
+}
+
+#[tokio::test]
+async fn the_clock_of_the_chain_never_stands_still() {
+    let chain = Chain::start().await;
+    let node = chain.node.clone();
+    let heights = tokio::task::spawn_blocking(move || {
+        // A machine whose clock is set back must not stop the chain.
+        [5_000, 4_000, 4_000].map(|now| node.seal(now).unwrap().number)
+    });
+    assert_eq!(heights.await.unwrap(), [1, 2, 3]);
+    let now: Option<u64> = chain
+        .client
+        .storage(dev_chain::node::pallet_key("Timestamp", "Now"), None)
+        .await;
+    assert_eq!(now, Some(5_002));
+}
+
+#[tokio::test]
+async fn a_panicking_runtime_call_is_an_error_and_the_chain_goes_on() {
+    let chain = Chain::start().await;
+    let call = |function: &'static str, data: &'static str| {
+        chain
+            .client
+            .try_call::<Bytes>("state_call", json!([function, data]))
+    };
+    assert_eq!(
+        call("Core_initialize_block", "0x00")
+            .await
+            .unwrap_err()
+            .code(),
+        4003
+    );
+    assert_eq!(
+        call("No_such_function", "0x").await.unwrap_err().code(),
+        4003
+    );
+    assert!(call("Core_version", "0x").await.is_ok());
+    chain.seal().await;
+}
+
+#[tokio::test]
+async fn history_is_served_in_both_dialects() {
+    let chain = Chain::start().await;
+    chain
+        .submit(signed(
+            chain.client.genesis,
+            "//Alice",
+            0,
+            0,
+            transfer("//Bob", 7),
+        ))
+        .await;
+    chain.seal().await;
+    chain.seal().await;
+    let client = &chain.client;
+    let finalized: u32 = client.call("archive_v1_finalizedHeight", json!([])).await;
+    assert_eq!(finalized, 1);
+    let hashes: Vec<H256> = client.call("archive_v1_hashByHeight", json!([1])).await;
+    let legacy: H256 = client.call("chain_getBlockHash", json!([1])).await;
+    assert_eq!(hashes, [legacy]);
+    let body: Vec<Bytes> = client.call("archive_v1_body", json!([legacy])).await;
+    let block: Value = client.call("chain_getBlock", json!([legacy])).await;
+    assert_eq!(block["block"]["extrinsics"], json!(body));
+    assert_eq!(body.len(), 2, "the clock and the transfer");
+
+    let prefix = Bytes(dev_chain::node::pallet_key("System", "Account"));
+    let query = json!([{ "key": prefix, "type": "descendantsValues" }]);
+    let mut events: Subscription<Value> = client
+        .ws
+        .subscribe(
+            "archive_v1_storage",
+            rpc_params![legacy, query],
+            "archive_v1_stopStorage",
+        )
+        .await
+        .unwrap();
+    let mut keys = 0;
+    loop {
+        let event = next(&mut events).await;
+        if event["event"] == "storageDone" {
+            break;
+        }
+        assert_eq!(event["event"], "storage");
+        keys += 1;
+    }
+    let paged: Vec<Bytes> = client
+        .call("state_getKeysPaged", json!([prefix, 1_000, null, legacy]))
+        .await;
+    assert_eq!(paged.len(), keys);
+}
