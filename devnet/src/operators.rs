@@ -79,13 +79,13 @@ pub async fn set_endpoints(network: &Network) -> Result<()> {
     try_join_all(
         batches
             .into_iter()
-            .map(|(key, call)| submit(&chain, key, call)),
+            .map(|(key, call)| submit(chain.as_ref(), key, call)),
     )
     .await?;
     Ok(())
 }
 
-async fn submit(chain: &impl Chain, key: String, call: Call) -> Result<()> {
+async fn submit(chain: &dyn Chain, key: String, call: Call) -> Result<()> {
     let signer = Signer::from_uri(&key)?;
     chain
         .submit(&signer, call)

@@ -6,6 +6,7 @@ use std::{
     fs::File,
     io::Read,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -100,7 +101,7 @@ pub async fn run(home: &HomeArgs, args: &PublishArgs) -> Result<()> {
 /// Everything a creator works with.
 struct Studio {
     network: Network,
-    chain: shared::chain::subxt::SubxtChain,
+    chain: Arc<dyn Chain>,
     signer: Signer,
     terms: UploadTerms,
     creator: Creator,
