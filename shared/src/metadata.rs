@@ -459,7 +459,7 @@ mod tests {
     use super::*;
 
     /// Both directions, against bytes written down by hand from the field numbers.
-    fn wire<M: Message + Default + PartialEq>(message: &M, bytes: &[u8]) {
+    fn wire<M: Message + Default + PartialEq + std::fmt::Debug>(message: &M, bytes: &[u8]) {
         assert_eq!(hex::encode(message.encode_to_vec()), hex::encode(bytes));
         assert_eq!(&M::decode(bytes).unwrap(), message);
     }

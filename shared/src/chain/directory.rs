@@ -18,6 +18,7 @@ mod queries;
 mod tests;
 
 pub use apply::Changes;
+pub(super) use apply::endpoint_in;
 pub use queries::{DistributionOperator, StorageNode};
 
 /// The directory at one block.

@@ -4,18 +4,25 @@
 //! - [`event`]: what happened in a block, in the words of this project
 //! - [`directory`]: the data directory that the events add up to: bags, buckets, objects
 //! - [`call`]: the transactions this project sends
+//! - [`follower`]: keeps a directory up to date, block by block
+//! - [`memory`]: a chain in memory for tests
+//! - [`contract`]: what every implementation of [`Chain`] has to do
 //!
 //! Two implementations of [`Chain`] pass one contract suite: `subxt` (a real node behind JSON-RPC)
-//! and `memory` (tests). Subscriptions are only wake-ups; what counts is *get the next finalised
+//! and [`memory`] (tests). Subscriptions are only wake-ups; what counts is *get the next finalised
 //! block by number, check its parent hash, apply it*.
 
 use async_trait::async_trait;
 
 use crate::ids::{AccountId, BagId, BlockHash, ObjectId, StorageBucketId, WorkerId};
 
+mod backoff;
 pub mod call;
+pub mod contract;
 pub mod directory;
 pub mod event;
+pub mod follower;
+pub mod memory;
 
 /// Number and hash of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +31,14 @@ pub struct BlockRef {
     pub number: u32,
     /// The block's hash.
     pub hash: BlockHash,
+}
+
+impl BlockRef {
+    /// Before any block is known.
+    pub const NOWHERE: Self = Self {
+        number: 0,
+        hash: BlockHash([0; 32]),
+    };
 }
 
 /// One finalised block, reduced to what this project reads of it.
@@ -83,6 +98,9 @@ pub struct Worker {
 /// Access to one chain. Implementations are shared between tasks and may be called concurrently.
 #[async_trait]
 pub trait Chain: Send + Sync + 'static {
+    /// The endpoint in use, for status pages.
+    fn endpoint(&self) -> String;
+
     /// Hash of block 0: which chain this is.
     async fn genesis_hash(&self) -> Result<BlockHash, ChainError>;
 

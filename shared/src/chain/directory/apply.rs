@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Bag, DataObject, Directory, DistributionBucket, Family, StorageBucket, StorageOperator,
-};
+use super::{DataObject, Directory, DistributionBucket, Family, StorageBucket, StorageOperator};
 use crate::{
     chain::event::{ChainEvent, NewObject, StorageEvent, Voucher},
     ids::{BagId, DistributionBucketId, ObjectId, StorageBucketId, WorkerId},
@@ -368,7 +366,7 @@ impl Directory {
     }
 
     /// Sets what is known of an operator's endpoint, if this worker still operates the bucket.
-    pub(crate) fn set_storage_endpoint(
+    pub(in crate::chain) fn set_storage_endpoint(
         &mut self,
         bucket: StorageBucketId,
         operator: WorkerId,
@@ -390,7 +388,7 @@ impl Directory {
     }
 
     /// Sets what is known of an operator's endpoint, if this worker still operates the bucket.
-    pub(crate) fn set_distribution_endpoint(
+    pub(in crate::chain) fn set_distribution_endpoint(
         &mut self,
         bucket: DistributionBucketId,
         operator: WorkerId,
@@ -464,7 +462,7 @@ impl Directory {
 
 /// What operator metadata says about the endpoint: `None` if it keeps what was said before,
 /// `Some(None)` if it takes it back. Undecodable metadata says nothing.
-pub(crate) fn endpoint_in(metadata: &[u8]) -> Option<Option<String>> {
+pub(in crate::chain) fn endpoint_in(metadata: &[u8]) -> Option<Option<String>> {
     let endpoint = OperatorMetadata::from_event(metadata).ok()?.endpoint?;
     Some(Some(endpoint).filter(|endpoint| !endpoint.is_empty()))
 }

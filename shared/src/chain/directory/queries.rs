@@ -1,6 +1,6 @@
 //! The questions nodes ask of the directory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Bag, DataObject, Directory, StorageOperator};
 use crate::ids::{AccountId, BagId, DistributionBucketId, ObjectId, StorageBucketId, WorkerId};
@@ -151,6 +151,107 @@ impl Directory {
                         endpoint: endpoint.clone(),
                     })
             })
+    }
+
+    /// Takes over the endpoints that another reading of the same chain knows, of operators that are
+    /// still there.
+    pub(in crate::chain) fn keep_endpoints(&mut self, known: &Self) {
+        for (id, bucket) in &mut self.storage_buckets {
+            let Some(before) = known.storage_node(*id) else {
+                continue;
+            };
+            if let StorageOperator::Active {
+                worker, endpoint, ..
+            } = &mut bucket.operator
+                && *worker == before.worker
+            {
+                *endpoint = before.endpoint;
+            }
+        }
+        for (id, bucket) in &mut self.distribution_buckets {
+            let before = known.distribution_buckets.get(id);
+            for (worker, endpoint) in &mut bucket.operators {
+                let operator = before.and_then(|before| before.operators.get(worker));
+                *endpoint = operator.cloned().flatten();
+            }
+        }
+        for (id, family) in &mut self.families {
+            family.region = known
+                .families
+                .get(id)
+                .and_then(|known| known.region.clone());
+        }
+    }
+
+    /// Takes away what only events tell, so that the rest can be compared with the chain's state.
+    pub fn forget_metadata(&mut self) {
+        self.keep_endpoints(&Self::default());
+        for bucket in self.storage_buckets.values_mut() {
+            if let StorageOperator::Active { endpoint, .. } = &mut bucket.operator {
+                *endpoint = None;
+            }
+        }
+    }
+
+    /// The first difference from another directory, in words.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        fn maps<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+            what: &str,
+            ours: &BTreeMap<K, V>,
+            theirs: &BTreeMap<K, V>,
+        ) -> Option<String> {
+            let ids: BTreeSet<&K> = ours.keys().chain(theirs.keys()).collect();
+            let different = ids
+                .into_iter()
+                .find(|id| ours.get(*id) != theirs.get(*id))?;
+            Some(format!(
+                "{what} {different:?}: {:?} here, {:?} there",
+                ours.get(different),
+                theirs.get(different)
+            ))
+        }
+        maps("object", &self.objects, &other.objects)
+            .or_else(|| maps("bag", &self.bags, &other.bags))
+            .or_else(|| {
+                maps(
+                    "storage bucket",
+                    &self.storage_buckets,
+                    &other.storage_buckets,
+                )
+            })
+            .or_else(|| maps("family", &self.families, &other.families))
+            .or_else(|| {
+                let (ours, theirs) = (&self.distribution_buckets, &other.distribution_buckets);
+                maps("distribution bucket", ours, theirs)
+            })
+            .or_else(|| {
+                let rest = |it: &Self| (it.blacklist.clone(), it.uploading_blocked);
+                (rest(self) != rest(other)).then(|| "blacklist or the upload switch".to_owned())
+            })
+    }
+
+    /// Fills in endpoints by worker where none is known.
+    pub(in crate::chain) fn fill_endpoints(
+        &mut self,
+        storage: &BTreeMap<WorkerId, String>,
+        distribution: &BTreeMap<WorkerId, String>,
+    ) {
+        for bucket in self.storage_buckets.values_mut() {
+            if let StorageOperator::Active {
+                worker, endpoint, ..
+            } = &mut bucket.operator
+                && endpoint.is_none()
+            {
+                *endpoint = storage.get(worker).cloned();
+            }
+        }
+        for bucket in self.distribution_buckets.values_mut() {
+            for (worker, endpoint) in &mut bucket.operators {
+                if endpoint.is_none() {
+                    *endpoint = distribution.get(worker).cloned();
+                }
+            }
+        }
     }
 
     fn bags_where(&self, holds: impl Fn(&Bag) -> bool) -> BTreeSet<BagId> {
