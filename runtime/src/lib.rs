@@ -26,9 +26,9 @@ pub mod fees;
 pub mod genesis;
 pub mod prefixes;
 
-use sp_runtime::MultiSignature;
 use sp_runtime::generic;
 use sp_runtime::traits::{BlakeTwo256, IdentifyAccount, Verify};
+use sp_runtime::MultiSignature;
 use sp_version::RuntimeVersion;
 
 /// Height of a block.
@@ -122,6 +122,18 @@ mod composition {
     pub type Balances = pallet_balances;
     #[runtime::pallet_index(6)]
     pub type TransactionPayment = pallet_transaction_payment;
+    #[runtime::pallet_index(21)]
+    pub type Members = pallet_members;
+    #[runtime::pallet_index(26)]
+    pub type Content = pallet_content;
+    #[runtime::pallet_index(27)]
+    pub type Storage = pallet_storage;
+    #[runtime::pallet_index(33)]
+    pub type StorageWorkingGroup = pallet_working_group<Instance2>;
+    #[runtime::pallet_index(34)]
+    pub type ContentWorkingGroup = pallet_working_group<Instance3>;
+    #[runtime::pallet_index(40)]
+    pub type DistributionWorkingGroup = pallet_working_group<Instance9>;
     #[runtime::pallet_index(100)]
     pub type Sudo = pallet_sudo;
 }

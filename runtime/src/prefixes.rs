@@ -9,12 +9,25 @@ use std::any::TypeId;
 
 use frame_support::traits::{CrateVersion, PalletInfo};
 
+use crate::{ContentWorkingGroup, DistributionWorkingGroup, Members, StorageWorkingGroup};
+
 /// The generated pallet information with the live chain's storage prefixes.
 pub struct LivePalletInfo;
 
 /// The prefix of a pallet that does not store under its own name.
-fn odd_prefix(_pallet: TypeId) -> Option<&'static str> {
-    None
+fn odd_prefix(pallet: TypeId) -> Option<&'static str> {
+    let odd = [
+        (TypeId::of::<Members>(), "Membership"),
+        (TypeId::of::<StorageWorkingGroup>(), "Instance2WorkingGroup"),
+        (TypeId::of::<ContentWorkingGroup>(), "Instance3WorkingGroup"),
+        (
+            TypeId::of::<DistributionWorkingGroup>(),
+            "Instance9WorkingGroup",
+        ),
+    ];
+    odd.into_iter()
+        .find(|(other, _)| *other == pallet)
+        .map(|(_, prefix)| prefix)
 }
 
 impl PalletInfo for LivePalletInfo {

@@ -1,14 +1,18 @@
 //! The constants and types each pallet is configured with: the live chain's, where it has them.
 
+pub mod directory;
+pub mod groups;
+pub mod members;
+
 use frame_support::derive_impl;
 use frame_support::dispatch::DispatchClass;
 use frame_support::parameter_types;
-use frame_support::traits::{ConstU8, ConstU16, ConstU32, ConstU64, ConstU128};
+use frame_support::traits::{ConstU128, ConstU16, ConstU32, ConstU64, ConstU8};
 use frame_support::weights::constants::WEIGHT_REF_TIME_PER_SECOND;
 use frame_support::weights::{RuntimeDbWeight, Weight};
 use frame_system::limits::{BlockLength, BlockWeights};
-use sp_runtime::Perbill;
 use sp_runtime::traits::IdentityLookup;
+use sp_runtime::Perbill;
 use sp_version::RuntimeVersion;
 
 use crate::account_data::{AccountData, AccountStore};
