@@ -19,7 +19,11 @@ const PEER_ID_BYTES_MAX: usize = 64;
 
 /// On whose behalf a peer speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    tag = "kind"
+)]
 pub enum Role {
     /// A storage bucket and the worker that operates it; signed by the bucket's transactor.
     StorageBucket {
@@ -89,7 +93,10 @@ impl Binding {
 
     /// Signs it.
     pub fn sign(self, account: &Signer) -> SignedBinding {
-        SignedBinding { signature: account.sign(&self.signing_bytes()), binding: self }
+        SignedBinding {
+            signature: account.sign(&self.signing_bytes()),
+            binding: self,
+        }
     }
 }
 
@@ -120,11 +127,17 @@ impl SignedBinding {
     }
 
     pub(super) fn to_wire(self) -> SignedBindingBytes {
-        SignedBindingBytes { binding: BindingBytes::from(&self.binding), signature: self.signature }
+        SignedBindingBytes {
+            binding: BindingBytes::from(&self.binding),
+            signature: self.signature,
+        }
     }
 
     pub(super) fn from_wire(wire: SignedBindingBytes) -> Option<Self> {
-        Some(Self { binding: wire.binding.into_binding()?, signature: wire.signature })
+        Some(Self {
+            binding: wire.binding.into_binding()?,
+            signature: wire.signature,
+        })
     }
 }
 
@@ -154,9 +167,10 @@ impl From<&Binding> for BindingBytes {
         Self {
             genesis: binding.genesis.0,
             role: match binding.role {
-                Role::StorageBucket { bucket, worker } => {
-                    RoleBytes::StorageBucket { bucket: bucket.0, worker: worker.0 }
-                }
+                Role::StorageBucket { bucket, worker } => RoleBytes::StorageBucket {
+                    bucket: bucket.0,
+                    worker: worker.0,
+                },
                 Role::DistributionWorker { worker } => {
                     RoleBytes::DistributionWorker { worker: worker.0 }
                 }
@@ -179,9 +193,9 @@ impl BindingBytes {
                     bucket: StorageBucketId(bucket),
                     worker: WorkerId(worker),
                 },
-                RoleBytes::DistributionWorker { worker } => {
-                    Role::DistributionWorker { worker: WorkerId(worker) }
-                }
+                RoleBytes::DistributionWorker { worker } => Role::DistributionWorker {
+                    worker: WorkerId(worker),
+                },
             },
             peer_id: PeerId::from_bytes(&self.peer_id).ok()?,
             expires_ms: self.expires_ms,
@@ -197,7 +211,9 @@ mod peer_id_text {
         serializer.collect_str(peer)
     }
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PeerId, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -228,8 +244,16 @@ mod tests {
     }
 
     fn binding(peer_id: PeerId) -> Binding {
-        let role = Role::StorageBucket { bucket: StorageBucketId(0), worker: WorkerId(1) };
-        Binding { genesis: GENESIS, role, peer_id, expires_ms: 1_000 }
+        let role = Role::StorageBucket {
+            bucket: StorageBucketId(0),
+            worker: WorkerId(1),
+        };
+        Binding {
+            genesis: GENESIS,
+            role,
+            peer_id,
+            expires_ms: 1_000,
+        }
     }
 
     #[test]
@@ -241,12 +265,18 @@ mod tests {
         let signed = binding(peer).sign(&transactor());
 
         assert_eq!(signed.verify(999, GENESIS, peer, account), Ok(()));
-        assert_eq!(signed.verify(1_000, GENESIS, peer, account), Err(BindingError::Expired(1_000)));
+        assert_eq!(
+            signed.verify(1_000, GENESIS, peer, account),
+            Err(BindingError::Expired(1_000))
+        );
         assert_eq!(
             signed.verify(0, BlockHash([8; 32]), peer, account),
             Err(BindingError::OtherChain(GENESIS))
         );
-        assert_eq!(signed.verify(0, GENESIS, other_peer, account), Err(BindingError::OtherPeer(peer)));
+        assert_eq!(
+            signed.verify(0, GENESIS, other_peer, account),
+            Err(BindingError::OtherPeer(peer))
+        );
         assert_eq!(
             signed.verify(0, GENESIS, peer, other_account),
             Err(BindingError::BadSignature(other_account))
@@ -254,9 +284,14 @@ mod tests {
 
         let mut later = signed;
         later.binding.expires_ms = 2_000;
-        assert_eq!(later.verify(0, GENESIS, peer, account), Err(BindingError::BadSignature(account)));
+        assert_eq!(
+            later.verify(0, GENESIS, peer, account),
+            Err(BindingError::BadSignature(account))
+        );
         let mut elsewhere = signed;
-        elsewhere.binding.role = Role::DistributionWorker { worker: WorkerId(1) };
+        elsewhere.binding.role = Role::DistributionWorker {
+            worker: WorkerId(1),
+        };
         assert_eq!(
             elsewhere.verify(0, GENESIS, peer, account),
             Err(BindingError::BadSignature(account))
@@ -269,6 +304,9 @@ mod tests {
         let json = serde_json::to_value(signed).unwrap();
         assert_eq!(json["role"]["kind"], "storageBucket");
         assert_eq!(json["role"]["bucket"], "0");
-        assert_eq!(serde_json::from_value::<SignedBinding>(json).unwrap(), signed);
+        assert_eq!(
+            serde_json::from_value::<SignedBinding>(json).unwrap(),
+            signed
+        );
     }
 }

@@ -38,11 +38,16 @@ pub enum IdentityError {
 impl NodeIdentity {
     /// Reads the key, or makes one and stores it when the file does not exist. Blocking.
     pub fn load_or_create(path: &Path) -> Result<Self, IdentityError> {
-        let io_error = |cause| IdentityError::Io { path: path.to_path_buf(), cause };
+        let io_error = |cause| IdentityError::Io {
+            path: path.to_path_buf(),
+            cause,
+        };
         match fs::read(path) {
             Ok(bytes) => Keypair::from_protobuf_encoding(&bytes)
                 .map(|keypair| Self { keypair })
-                .map_err(|_| IdentityError::NotAKey { path: path.to_path_buf() }),
+                .map_err(|_| IdentityError::NotAKey {
+                    path: path.to_path_buf(),
+                }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let identity = Self::generate();
                 identity.store(path).map_err(io_error)?;
@@ -54,7 +59,9 @@ impl NodeIdentity {
 
     /// A new identity that lives as long as the process.
     pub fn generate() -> Self {
-        Self { keypair: Keypair::generate_ed25519() }
+        Self {
+            keypair: Keypair::generate_ed25519(),
+        }
     }
 
     /// The name others know this node by.
@@ -69,8 +76,12 @@ impl NodeIdentity {
             .to_protobuf_encoding()
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         let aside = path.with_extension("new");
-        let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&aside)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
         fs::rename(&aside, path)?;
@@ -96,7 +107,10 @@ mod tests {
         let first = NodeIdentity::load_or_create(&path).unwrap();
         let second = NodeIdentity::load_or_create(&path).unwrap();
         assert_eq!(first.peer_id(), second.peer_id());
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_ne!(NodeIdentity::generate().peer_id(), first.peer_id());
     }
 

@@ -26,16 +26,15 @@ const CONNECTIONS_PER_PEER_MAX: u32 = 2;
 const SUBSCRIPTIONS_MAX: usize = 4;
 /// Messages waiting for one connection.
 const CONNECTION_QUEUE_MAX: usize = 1_000;
-/// Message ids in one gossip round.
-const GOSSIP_IDS_MAX: usize = 500;
+/// Message ids in one control message.
+const CONTROL_IDS_MAX: usize = 500;
 /// Frame of the gossip protocol: a message and its envelope, or control messages.
 const FRAME_BYTES_MAX: usize = 16 * 1024;
 
 type SubscriptionFilter = MaxCountSubscriptionFilter<WhitelistSubscriptionFilter>;
 
 /// Gossipsub as configured here.
-pub type GossipBehaviour =
-    gossipsub::Behaviour<gossipsub::IdentityTransform, SubscriptionFilter>;
+pub type GossipBehaviour = gossipsub::Behaviour<gossipsub::IdentityTransform, SubscriptionFilter>;
 
 /// The protocols every node speaks.
 #[allow(missing_docs)]
@@ -81,9 +80,18 @@ pub fn build(
     );
     let swarm = SwarmBuilder::with_existing_identity(identity.keypair.clone())
         .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
+        .with_tcp(
+            tcp::Config::default().nodelay(true),
+            noise::Config::new,
+            yamux::Config::default,
+        )
         .map_err(|error| refuse(&error))?
-        .with_behaviour(|_| NodeBehaviour { limits, identify, ping, gossip })
+        .with_behaviour(|_| NodeBehaviour {
+            limits,
+            identify,
+            ping,
+            gossip,
+        })
         .map_err(|error| refuse(&error))?
         // Idle connections are kept: peers are few, and a hint should not wait for a handshake.
         .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(600)))
@@ -91,7 +99,10 @@ pub fn build(
     Ok(swarm)
 }
 
-fn gossip_behaviour(identity: &NodeIdentity, topic: &IdentTopic) -> Result<GossipBehaviour, SwarmError> {
+fn gossip_behaviour(
+    identity: &NodeIdentity,
+    topic: &IdentTopic,
+) -> Result<GossipBehaviour, SwarmError> {
     let refuse = |cause: &dyn std::fmt::Display| SwarmError(cause.to_string());
     let config = gossipsub::ConfigBuilder::default()
         .validation_mode(ValidationMode::Strict)
@@ -99,7 +110,7 @@ fn gossip_behaviour(identity: &NodeIdentity, topic: &IdentTopic) -> Result<Gossi
         .max_transmit_size(FRAME_BYTES_MAX)
         .max_transmit_size_for_topic(MESSAGE_BYTES_MAX, topic.hash())
         .max_control_message_size(FRAME_BYTES_MAX)
-        .max_metadata_gossip(GOSSIP_IDS_MAX)
+        .max_control_messages_sent(CONTROL_IDS_MAX)
         .connection_handler_queue_len(CONNECTION_QUEUE_MAX)
         .heartbeat_interval(Duration::from_millis(500))
         .duplicate_cache_time(Duration::from_secs(120))

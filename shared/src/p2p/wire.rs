@@ -59,7 +59,10 @@ pub enum WireError {
 
 /// The topic of one chain: nodes of different chains never hear each other.
 pub fn topic_name(genesis: BlockHash) -> String {
-    format!("/joystream-media/{}/objects/1", hex::encode(&genesis.0[..8]))
+    format!(
+        "/joystream-media/{}/objects/1",
+        hex::encode(&genesis.0[..8])
+    )
 }
 
 impl Gossip {
@@ -130,7 +133,10 @@ mod tests {
     };
 
     fn gossip() -> Gossip {
-        let role = Role::StorageBucket { bucket: StorageBucketId(3), worker: WorkerId(1) };
+        let role = Role::StorageBucket {
+            bucket: StorageBucketId(3),
+            worker: WorkerId(1),
+        };
         let binding = Binding {
             genesis: BlockHash([1; 32]),
             role,
@@ -170,7 +176,10 @@ mod tests {
             (&other_version, WireError::OtherVersion(Some(2))),
             (&good[..good.len() - 1], WireError::Malformed),
             (&trailing, WireError::Malformed),
-            (&[VERSION; MESSAGE_BYTES_MAX + 1], WireError::TooLong(MESSAGE_BYTES_MAX + 1)),
+            (
+                &[VERSION; MESSAGE_BYTES_MAX + 1],
+                WireError::TooLong(MESSAGE_BYTES_MAX + 1),
+            ),
         ] {
             assert_eq!(Gossip::decode(bytes), Err(expected));
         }
