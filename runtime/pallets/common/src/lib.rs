@@ -4,12 +4,26 @@
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use frame_support::dispatch::DispatchResult;
 use scale_info::TypeInfo;
+use sp_runtime::DispatchError;
 
 /// Ids of members, workers, objects, buckets, channels and videos.
 pub type Id = u64;
 
 /// The working groups, at the chain's own indexes.
-#[derive(Clone, Copy, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(
+    Clone,
+    Copy,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Debug,
+)]
 pub enum WorkingGroup {
     Forum,
     Storage,
@@ -23,7 +37,20 @@ pub enum WorkingGroup {
 }
 
 /// A bond paid for state that is repaid when the state is deleted.
-#[derive(Clone, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(
+    Clone,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Debug,
+    Default,
+)]
 pub struct RepayableBloatBond<AccountId, Balance> {
     /// Repay to this account only; otherwise to whoever deletes.
     pub repayment_restricted_to: Option<AccountId>,
@@ -72,4 +99,38 @@ pub trait MemberAuth<AccountId> {
 pub trait StakingAccountValidator<AccountId> {
     /// Has this member bound this account as a staking account, and confirmed it?
     fn is_confirmed_for(member: Id, account: &AccountId) -> bool;
+}
+
+/// A working group's purse from which another pallet may pay.
+pub trait WorkingGroupSpending<Balance> {
+    /// Takes the amount out if there is enough, and says whether there was.
+    #[must_use]
+    fn try_spend(amount: Balance) -> bool;
+}
+
+/// A working group that a runtime does not have: nobody may act for it, and its purse is empty.
+pub struct NoWorkingGroup;
+
+impl<AccountId> WorkingGroupAuth<AccountId> for NoWorkingGroup {
+    fn ensure_lead(_account: &AccountId) -> DispatchResult {
+        Err(DispatchError::BadOrigin)
+    }
+
+    fn ensure_worker(_account: &AccountId, _worker: Id) -> DispatchResult {
+        Err(DispatchError::BadOrigin)
+    }
+
+    fn worker_exists(_worker: Id) -> bool {
+        false
+    }
+
+    fn lead_member() -> Option<Id> {
+        None
+    }
+}
+
+impl<Balance: Default + PartialEq> WorkingGroupSpending<Balance> for NoWorkingGroup {
+    fn try_spend(amount: Balance) -> bool {
+        amount == Balance::default()
+    }
 }
