@@ -46,6 +46,11 @@ pub mod types;
 mod vouchers;
 pub mod weights;
 
+#[cfg(test)]
+mod mock;
+#[cfg(test)]
+mod tests;
+
 pub use ids::*;
 pub use pallet::*;
 pub use traits::DataObjectStorage;

@@ -1,0 +1,7 @@
+//! Every call and public function: what it refuses, in which order, and what it does.
+
+mod distribution;
+mod leads;
+mod objects;
+mod sequences;
+mod storage_buckets;
