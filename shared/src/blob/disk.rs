@@ -76,3 +76,80 @@ impl Disk for RealDisk {
         fs::remove_file(path)
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    /// The file system, of which one operation fails.
+    #[derive(Default)]
+    pub(in super::super) struct FailingDisk {
+        /// Operations until the failure, and its kind.
+        failure: Mutex<Option<(usize, io::ErrorKind)>>,
+    }
+
+    impl FailingDisk {
+        /// Let the operation after `steps` others fail. Removals are not counted.
+        pub(in super::super) fn fail_at(&self, steps: usize, kind: io::ErrorKind) {
+            *self.failure.lock() = Some((steps, kind));
+        }
+
+        fn step(&self) -> io::Result<()> {
+            let mut failure = self.failure.lock();
+            match failure.take() {
+                Some((0, kind)) => Err(kind.into()),
+                Some((steps, kind)) => {
+                    *failure = Some((steps - 1, kind));
+                    Ok(())
+                }
+                None => Ok(()),
+            }
+        }
+    }
+
+    impl Disk for FailingDisk {
+        fn create(&self, path: &Path) -> io::Result<File> {
+            self.step().and_then(|()| RealDisk.create(path))
+        }
+        fn append(&self, file: &File, pieces: &[Bytes]) -> io::Result<()> {
+            self.step().and_then(|()| RealDisk.append(file, pieces))
+        }
+        fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+            self.step()
+                .and_then(|()| RealDisk.write_at(file, bytes, offset))
+        }
+        fn sync(&self, file: &File) -> io::Result<()> {
+            self.step().and_then(|()| RealDisk.sync(file))
+        }
+        fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+            self.step().and_then(|()| RealDisk.sync_dir(dir))
+        }
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            self.step().and_then(|()| RealDisk.rename(from, to))
+        }
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            RealDisk.remove(path)
+        }
+    }
+
+    #[test]
+    fn pieces_are_appended_whole_and_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let file = RealDisk.create(&path).unwrap();
+        // More pieces than one system call takes, some of them empty.
+        let pieces: Vec<Bytes> = (0..5000u32)
+            .map(|n| vec![n as u8; (n % 7) as usize].into())
+            .collect();
+        RealDisk.append(&file, &pieces).unwrap();
+        RealDisk.append(&file, &[Bytes::new()]).unwrap();
+        RealDisk.append(&file, &[]).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), pieces.concat());
+        assert!(
+            RealDisk.create(&path).is_err(),
+            "an existing file is never opened"
+        );
+    }
+}

@@ -32,6 +32,11 @@ pub mod store;
 pub mod stored;
 mod temp;
 
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod tests;
+
 pub use disk::{Disk, RealDisk};
 pub use error::{BlobError, Fault};
 pub use partial::{Partial, Verified};

@@ -43,6 +43,9 @@ pub mod layout;
 pub mod present;
 mod tree;
 
+#[cfg(test)]
+mod tests;
+
 pub use builder::{Builder, BuilderError, Built};
 pub use check::{OutboardError, Part, Segment, Top};
 pub use layout::Layout;

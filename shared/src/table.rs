@@ -1,0 +1,530 @@
+//! Typed tables over sled, an embedded key-value store; the only file that names it.
+//!
+//! **Everything in a database must be rebuildable** from what is authoritative (the blobs on disk,
+//! the chain): a database that cannot be read is moved away and made again, never repaired. What is
+//! to survive a crash must be [flushed](Database::flush) before it is acknowledged; without that a
+//! write is only in memory for up to half a second.
+//!
+//! Reads and writes may touch the disk: call them on the blocking pool, not in an actor.
+
+use std::{
+    borrow::Cow,
+    marker::PhantomData,
+    ops::Bound,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    hash::ContentHash,
+    ids::{
+        BagId, ChannelId, DistributionBucketId, DistributionFamilyId, MemberId, ObjectId,
+        StorageBucketId, VideoId, WorkerId,
+    },
+};
+
+/// Memory for cached pages.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Why a database or a table could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// Another process holds the database's lock.
+    #[error("the database {dir} is in use by another process: stop it or choose another directory")]
+    InUse {
+        /// The database's directory.
+        dir: PathBuf,
+    },
+    /// What is on disk cannot be read.
+    #[error(
+        "the database {dir} is damaged ({reason}): move it away and start again, it is rebuilt from the data it describes"
+    )]
+    Damaged {
+        /// The database's directory.
+        dir: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// A value is not of the table's type, as after a change of versions.
+    #[error(
+        "{table} has an entry that cannot be read ({reason}): move {dir} away and start again, it is rebuilt"
+    )]
+    Unreadable {
+        /// The database's directory.
+        dir: PathBuf,
+        /// The table's name.
+        table: String,
+        /// Which entry, and what is wrong with it.
+        reason: String,
+    },
+    /// A value cannot be written as JSON.
+    #[error("a value for {table} cannot be written as JSON: {source}")]
+    Unwritable {
+        /// The table's name.
+        table: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The disk or the store refused.
+    #[error(
+        "the database {dir} failed: {source}; free disk space, check the disk, and start again"
+    )]
+    Store {
+        /// The database's directory.
+        dir: PathBuf,
+        /// The store's answer.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl TableError {
+    /// Whether the same operation may succeed later without anybody's doing.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::InUse { .. } | Self::Store { .. })
+    }
+}
+
+/// A key of a table: its bytes sort as the keys do.
+pub trait Key: Sized {
+    /// The bytes under which a value lies.
+    fn to_key(&self) -> Cow<'_, [u8]>;
+    /// The key again. `None` if these bytes are not one.
+    fn from_key(bytes: &[u8]) -> Option<Self>;
+}
+
+macro_rules! number_keys {
+    ($($id:ident),*) => {$(
+        /// Eight bytes, big endian.
+        impl Key for $id {
+            fn to_key(&self) -> Cow<'_, [u8]> {
+                Cow::Owned(self.0.to_be_bytes().to_vec())
+            }
+            fn from_key(bytes: &[u8]) -> Option<Self> {
+                bytes.try_into().ok().map(|bytes| Self(u64::from_be_bytes(bytes)))
+            }
+        }
+    )*};
+}
+number_keys!(
+    ObjectId,
+    MemberId,
+    ChannelId,
+    VideoId,
+    WorkerId,
+    StorageBucketId,
+    DistributionFamilyId
+);
+
+/// Eight bytes, big endian.
+impl Key for u64 {
+    fn to_key(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.to_be_bytes().to_vec())
+    }
+    fn from_key(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(u64::from_be_bytes)
+    }
+}
+
+/// Family, then index.
+impl Key for DistributionBucketId {
+    fn to_key(&self) -> Cow<'_, [u8]> {
+        Cow::Owned([self.family.0.to_be_bytes(), self.index.to_be_bytes()].concat())
+    }
+    fn from_key(bytes: &[u8]) -> Option<Self> {
+        let (family, index) = bytes.split_at_checked(8)?;
+        Some(Self {
+            family: DistributionFamilyId::from_key(family)?,
+            index: u64::from_key(index)?,
+        })
+    }
+}
+
+/// The digest.
+impl Key for ContentHash {
+    fn to_key(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.0)
+    }
+    fn from_key(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+/// The text.
+impl Key for String {
+    fn to_key(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self.as_bytes())
+    }
+    fn from_key(bytes: &[u8]) -> Option<Self> {
+        String::from_utf8(bytes.to_vec()).ok()
+    }
+}
+
+/// The text of the id.
+impl Key for BagId {
+    fn to_key(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.to_string().into_bytes())
+    }
+    fn from_key(bytes: &[u8]) -> Option<Self> {
+        std::str::from_utf8(bytes).ok()?.parse().ok()
+    }
+}
+
+/// A database in a directory. Cheap to clone; the last clone closes it.
+#[derive(Clone)]
+pub struct Database {
+    sled: sled::Db,
+    dir: Arc<Path>,
+}
+
+impl Database {
+    /// Open the database in a directory, which is created if need be. Blocks.
+    pub fn open(dir: &Path) -> Result<Self, TableError> {
+        let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES);
+        // What is damaged beyond what sled expects makes it panic instead of returning an error.
+        let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
+        match opened {
+            Ok(Ok(sled)) => Ok(Self {
+                sled,
+                dir: dir.into(),
+            }),
+            Ok(Err(error)) => Err(failure(dir, error)),
+            Err(_) => {
+                let reason = "it cannot be opened".into();
+                Err(TableError::Damaged {
+                    dir: dir.into(),
+                    reason,
+                })
+            }
+        }
+    }
+
+    /// The table of this name, created if need be. One name must always be used with the same types.
+    pub fn table<K: Key, V: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> Result<Table<K, V>, TableError> {
+        let tree = self
+            .sled
+            .open_tree(name)
+            .map_err(|error| failure(&self.dir, error))?;
+        Ok(Table {
+            tree,
+            name: name.into(),
+            database: self.clone(),
+            types: PhantomData,
+        })
+    }
+
+    /// Make everything durable that was written to any table before this call. Runs on the blocking
+    /// pool.
+    pub async fn flush(&self) -> Result<(), TableError> {
+        let database = self.clone();
+        match tokio::task::spawn_blocking(move || database.flush_blocking()).await {
+            Ok(result) => result,
+            Err(error) => Err(TableError::Store {
+                dir: self.dir.to_path_buf(),
+                source: error.into(),
+            }),
+        }
+    }
+
+    /// [`flush`](Self::flush) for callers that are on the blocking pool already.
+    pub fn flush_blocking(&self) -> Result<(), TableError> {
+        self.sled
+            .flush()
+            .map(drop)
+            .map_err(|error| failure(&self.dir, error))
+    }
+
+    /// Bytes of the database on disk.
+    pub fn size_on_disk(&self) -> Result<u64, TableError> {
+        self.sled
+            .size_on_disk()
+            .map_err(|error| failure(&self.dir, error))
+    }
+}
+
+/// A table from `K` to `V`, sorted by the keys' bytes. Values are stored as JSON.
+pub struct Table<K, V> {
+    tree: sled::Tree,
+    name: Arc<str>,
+    database: Database,
+    types: PhantomData<fn(K) -> V>,
+}
+
+impl<K, V> Clone for Table<K, V> {
+    fn clone(&self) -> Self {
+        let (tree, name, database) = (self.tree.clone(), self.name.clone(), self.database.clone());
+        Self {
+            tree,
+            name,
+            database,
+            types: PhantomData,
+        }
+    }
+}
+
+impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
+    /// The value of a key.
+    pub fn get(&self, key: &K) -> Result<Option<V>, TableError> {
+        let key = key.to_key();
+        let value = self.tree.get(&key).map_err(|error| self.failure(error))?;
+        value.map(|bytes| self.value(&key, &bytes)).transpose()
+    }
+
+    /// Whether a key has a value.
+    pub fn contains(&self, key: &K) -> Result<bool, TableError> {
+        self.tree
+            .contains_key(key.to_key())
+            .map_err(|error| self.failure(error))
+    }
+
+    /// Give a key a value, in place of any other.
+    pub fn put(&self, key: &K, value: &V) -> Result<(), TableError> {
+        let bytes = serde_json::to_vec(value).map_err(|source| TableError::Unwritable {
+            table: self.name.to_string(),
+            source,
+        })?;
+        self.tree
+            .insert(key.to_key(), bytes)
+            .map(drop)
+            .map_err(|error| self.failure(error))
+    }
+
+    /// Take a key's value away. Says whether it had one.
+    pub fn remove(&self, key: &K) -> Result<bool, TableError> {
+        let removed = self
+            .tree
+            .remove(key.to_key())
+            .map_err(|error| self.failure(error))?;
+        Ok(removed.is_some())
+    }
+
+    /// All entries in the order of their keys. Entries written meanwhile may be seen or not.
+    pub fn scan(&self) -> impl Iterator<Item = Result<(K, V), TableError>> + '_ {
+        self.entries(self.tree.iter())
+    }
+
+    /// The entries behind a key, in order: to go on where a page ended.
+    pub fn scan_after(&self, key: &K) -> impl Iterator<Item = Result<(K, V), TableError>> + '_ {
+        let after = Bound::Excluded(key.to_key().into_owned());
+        self.entries(self.tree.range::<Vec<u8>, _>((after, Bound::Unbounded)))
+    }
+
+    /// Number of entries. Walks the table.
+    pub fn len(&self) -> usize {
+        self.tree.len()
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.tree.is_empty()
+    }
+
+    /// Remove all entries.
+    pub fn clear(&self) -> Result<(), TableError> {
+        self.tree.clear().map_err(|error| self.failure(error))
+    }
+
+    /// The database in which the table is, to [flush](Database::flush) it.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    fn entries(
+        &self,
+        entries: sled::Iter,
+    ) -> impl Iterator<Item = Result<(K, V), TableError>> + '_ {
+        entries.map(|entry| {
+            let (key, value) = entry.map_err(|error| self.failure(error))?;
+            let value = self.value(&key, &value)?;
+            let parsed = K::from_key(&key)
+                .ok_or_else(|| self.unreadable(&key, "its key is of another kind"))?;
+            Ok((parsed, value))
+        })
+    }
+
+    fn value(&self, key: &[u8], bytes: &[u8]) -> Result<V, TableError> {
+        serde_json::from_slice(bytes).map_err(|error| self.unreadable(key, error))
+    }
+
+    fn unreadable(&self, key: &[u8], reason: impl std::fmt::Display) -> TableError {
+        let reason = format!("key {}: {reason}", hex::encode(key));
+        TableError::Unreadable {
+            dir: self.database.dir.to_path_buf(),
+            table: self.name.to_string(),
+            reason,
+        }
+    }
+
+    fn failure(&self, error: sled::Error) -> TableError {
+        failure(&self.database.dir, error)
+    }
+}
+
+fn failure(dir: &Path, error: sled::Error) -> TableError {
+    let dir = dir.to_path_buf();
+    match &error {
+        // sled gives no other sign that its lock is taken.
+        sled::Error::Io(io) if io.to_string().contains("could not acquire lock") => {
+            TableError::InUse { dir }
+        }
+        sled::Error::Corruption { .. }
+        | sled::Error::ReportableBug(_)
+        | sled::Error::Unsupported(_) => TableError::Damaged {
+            dir,
+            reason: error.to_string(),
+        },
+        sled::Error::Io(io)
+            if matches!(
+                io.kind(),
+                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
+            ) =>
+        {
+            TableError::Damaged {
+                dir,
+                reason: error.to_string(),
+            }
+        }
+        _ => TableError::Store {
+            dir,
+            source: error.into(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Entry = Result<(ObjectId, (String, u32)), TableError>;
+
+    fn open(dir: &Path) -> Database {
+        Database::open(dir).unwrap()
+    }
+
+    #[test]
+    fn entries_survive_reopening_and_come_in_the_order_of_ids() {
+        let dir = tempfile::tempdir().unwrap();
+        {
+            let database = open(dir.path());
+            let table = database
+                .table::<ObjectId, (String, u32)>("objects")
+                .unwrap();
+            for id in [300, 2, 70_000, 1] {
+                table
+                    .put(&ObjectId(id), &(format!("object {id}"), 7))
+                    .unwrap();
+            }
+            table.put(&ObjectId(2), &("again".into(), 8)).unwrap();
+            assert!(table.remove(&ObjectId(1)).unwrap());
+            assert!(!table.remove(&ObjectId(1)).unwrap());
+            database.flush_blocking().unwrap();
+        }
+        let table = open(dir.path())
+            .table::<ObjectId, (String, u32)>("objects")
+            .unwrap();
+        let ids = |entries: Vec<Entry>| {
+            entries
+                .into_iter()
+                .map(|entry| entry.unwrap().0.0)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ids(table.scan().collect()), [2, 300, 70_000]);
+        assert_eq!(ids(table.scan_after(&ObjectId(2)).collect()), [300, 70_000]);
+        assert_eq!(table.get(&ObjectId(2)).unwrap(), Some(("again".into(), 8)));
+        assert_eq!(table.get(&ObjectId(1)).unwrap(), None);
+        assert!(table.contains(&ObjectId(300)).unwrap());
+        assert_eq!(table.len(), 3);
+        table.clear().unwrap();
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn keys_sort_as_ids_and_come_back() {
+        fn check<K: Key + PartialEq + std::fmt::Debug>(ascending: &[K]) {
+            assert!(
+                ascending
+                    .windows(2)
+                    .all(|pair| pair[0].to_key() < pair[1].to_key())
+            );
+            for key in ascending {
+                assert_eq!(K::from_key(&key.to_key()).as_ref(), Some(key));
+            }
+            assert!(ascending.is_empty() || K::from_key(&[0xff; 3]).is_none());
+        }
+        check(&[0, 1, 255, 256, u64::MAX]);
+        check(&[ChannelId(9), ChannelId(10)]);
+        check(&["0:9", "0:10", "1:0"].map(|id| id.parse::<DistributionBucketId>().unwrap()));
+        check(&[ContentHash([1; 32]), ContentHash([2; 32])]);
+        check(&["dynamic:channel:1", "static:council"].map(|id| id.parse::<BagId>().unwrap()));
+        check(&["a".to_owned(), "b".to_owned()]);
+    }
+
+    #[test]
+    fn a_second_opener_is_told_that_the_database_is_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = open(dir.path());
+        let error = Database::open(dir.path()).err().expect("the lock is taken");
+        assert!(matches!(error, TableError::InUse { .. }), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains(&dir.path().display().to_string()),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_damaged_database_says_so_and_names_the_remedy() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(dir.path()));
+        std::fs::write(dir.path().join("conf"), b"no configuration at all").unwrap();
+        let error = Database::open(dir.path()).err().expect("damaged");
+        assert!(matches!(error, TableError::Damaged { .. }), "{error:?}");
+        assert!(error.to_string().contains("move it away"), "{error}");
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_an_error_that_names_table_and_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(dir.path());
+        database
+            .table::<u64, String>("things")
+            .unwrap()
+            .put(&255, &"text".into())
+            .unwrap();
+        let numbers = database.table::<u64, u32>("things").unwrap();
+        let error = numbers.get(&255).unwrap_err().to_string();
+        assert!(
+            error.contains("things") && error.contains("00000000000000ff"),
+            "{error}"
+        );
+        assert!(numbers.scan().next().unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn flush_makes_durable_what_another_process_would_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = tempfile::tempdir().unwrap();
+        let database = open(dir.path());
+        let table = database.table::<u64, String>("things").unwrap();
+        table.put(&1, &"acknowledged".into()).unwrap();
+        database.flush().await.unwrap();
+        // What a crash right now would leave, as far as files go.
+        for entry in std::fs::read_dir(dir.path()).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+            }
+        }
+        let after_crash = open(copy.path()).table::<u64, String>("things").unwrap();
+        assert_eq!(
+            after_crash.get(&1).unwrap().as_deref(),
+            Some("acknowledged")
+        );
+    }
+}
