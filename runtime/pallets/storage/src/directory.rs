@@ -13,6 +13,12 @@ use pallet_common::Id;
 use sp_runtime::DispatchError;
 use std::collections::BTreeSet;
 
+/// A bag, what will come into it, and what will go.
+type Replacement<T> = (BagRecord<T>, NewObjects, OldObjects<AccountIdOf<T>>);
+/// The source, the destination, and what will go from one to the other.
+type Move<T> = (BagRecord<T>, BagRecord<T>, OldObjects<AccountIdOf<T>>);
+type AccountIdOf<T> = <T as frame_system::Config>::AccountId;
+
 impl<T: Config> DataObjectStorage<T::AccountId> for Pallet<T> {
     fn can_upload_data_objects(params: &UploadParametersRecord<T::AccountId>) -> DispatchResult {
         Self::plan_upload(params).map(drop)
@@ -191,7 +197,7 @@ impl<T: Config> Pallet<T> {
     fn plan_replacement(
         params: &UploadParametersRecord<T::AccountId>,
         objects_to_remove: &BTreeSet<Id>,
-    ) -> Result<(BagRecord<T>, NewObjects, OldObjects<T::AccountId>), DispatchError> {
+    ) -> Result<Replacement<T>, DispatchError> {
         let (bag, new) = Self::plan_additions(params)?;
         let old = Self::plan_old_objects(&params.bag_id, objects_to_remove)?;
         let change = Change {
@@ -219,7 +225,7 @@ impl<T: Config> Pallet<T> {
         source: &BagIdType,
         destination: &BagIdType,
         objects: &BTreeSet<Id>,
-    ) -> Result<(BagRecord<T>, BagRecord<T>, OldObjects<T::AccountId>), DispatchError> {
+    ) -> Result<Move<T>, DispatchError> {
         ensure!(
             source != destination,
             Error::<T>::SourceAndDestinationBagsAreEqual
