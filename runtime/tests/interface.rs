@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use describe::{Interface, describe};
-use differences::{ADDED, CHANGED, Difference};
+use describe::{describe, Interface};
+use differences::{Difference, ADDED, CHANGED};
 
 #[path = "interface/describe.rs"]
 mod describe;

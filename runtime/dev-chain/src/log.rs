@@ -78,9 +78,9 @@ pub enum LogError {
         /// The file.
         path: PathBuf,
         /// What the log says.
-        found: Stamp,
+        found: Box<Stamp>,
         /// What this program makes.
-        expected: Stamp,
+        expected: Box<Stamp>,
     },
     /// Whole records that do not make a chain.
     #[error("{} is damaged at block {number}: {reason}; start with --fresh to drop it", path.display())]
@@ -188,8 +188,8 @@ impl BlockLog {
         } else {
             Err(LogError::OtherChain {
                 path: self.path.clone(),
-                found,
-                expected,
+                found: Box::new(found),
+                expected: Box::new(expected),
             })
         }
     }
@@ -299,5 +299,110 @@ fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> LogError
         action,
         path: path.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use joystream_runtime::Hash;
+
+    const STAMP: Stamp = Stamp {
+        genesis: H256::repeat_byte(1),
+        interface: H256::repeat_byte(2),
+    };
+
+    fn record(number: u32) -> Record {
+        let header = Header {
+            parent_hash: Hash::repeat_byte(3),
+            number,
+            state_root: Hash::repeat_byte(4),
+            extrinsics_root: Hash::repeat_byte(5),
+            digest: Default::default(),
+        };
+        let node = TrieNode {
+            hash: Hash::repeat_byte(6),
+            bytes: vec![7; 40],
+        };
+        Record {
+            header,
+            extrinsics: vec![vec![8; 100]],
+            nodes: vec![node],
+        }
+    }
+
+    /// The numbers of the records that the log holds when it is opened.
+    fn numbers(directory: &Path) -> Vec<u32> {
+        let mut numbers = Vec::new();
+        BlockLog::open(directory, STAMP, |record| {
+            numbers.push(record.header.number);
+            Ok(())
+        })
+        .unwrap();
+        numbers
+    }
+
+    fn three_records(directory: &Path) -> PathBuf {
+        let mut log = BlockLog::open(directory, STAMP, |_| Ok(())).unwrap();
+        for number in 1..=3 {
+            log.append(&record(number)).unwrap();
+        }
+        directory.join(FILE_NAME)
+    }
+
+    #[test]
+    fn a_log_cut_off_anywhere_holds_the_whole_records_before_and_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let bytes = std::fs::read(three_records(directory.path())).unwrap();
+        let record_bytes = (bytes.len() - HEADER_BYTES) / 3;
+        for length in (0..bytes.len()).step_by(7) {
+            let cut = tempfile::tempdir().unwrap();
+            std::fs::write(cut.path().join(FILE_NAME), &bytes[..length]).unwrap();
+            let whole = length.saturating_sub(HEADER_BYTES) / record_bytes;
+            let expected: Vec<u32> = (1..=3).take(whole).collect();
+            assert_eq!(
+                numbers(cut.path()),
+                expected,
+                "cut off after {length} bytes"
+            );
+            let mut log = BlockLog::open(cut.path(), STAMP, |_| Ok(())).unwrap();
+            log.append(&record(9)).unwrap();
+            drop(log);
+            assert_eq!(numbers(cut.path()).last(), Some(&9));
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_ends_the_log_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = three_records(directory.path());
+        let mut bytes = std::fs::read(&path).unwrap();
+        let in_the_last_body = bytes.len() - 5;
+        bytes[in_the_last_body] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(numbers(directory.path()), [1, 2]);
+    }
+
+    #[test]
+    fn foreign_files_are_refused_and_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE_NAME);
+        let letter = vec![b'x'; 500];
+        std::fs::write(&path, &letter).unwrap();
+        let opened = BlockLog::open(directory.path(), STAMP, |_| Ok(()));
+        assert!(matches!(opened, Err(LogError::NotALog(_))));
+        assert_eq!(std::fs::read(&path).unwrap(), letter);
+    }
+
+    #[test]
+    fn another_chain_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        three_records(directory.path());
+        let other = Stamp {
+            interface: H256::zero(),
+            ..STAMP
+        };
+        let opened = BlockLog::open(directory.path(), other, |_| Ok(()));
+        assert!(matches!(opened, Err(LogError::OtherChain { found, .. }) if *found == STAMP));
     }
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use dev_chain::node::{Node, Sealed};
 use dev_chain::rpc;
-use joystream_runtime::{RuntimeEvent, accounts};
+use frame_support::instances::Instance2;
+use joystream_runtime::{Runtime, RuntimeEvent, accounts};
 use jsonrpsee::core::client::{Subscription, SubscriptionClientT};
 use jsonrpsee::rpc_params;
 use jsonrpsee::server::ServerHandle;
@@ -291,4 +292,75 @@ async fn history_is_served_in_both_dialects() {
         .call("state_getKeysPaged", json!([prefix, 1_000, null, legacy]))
         .await;
     assert_eq!(paged.len(), keys);
+}
+
+#[tokio::test]
+async fn the_events_and_the_state_of_the_genesis_block_can_be_read() {
+    let chain = Chain::start().await;
+    chain.seal().await;
+    let genesis = chain.client.genesis;
+    let events = chain.client.events(genesis).await;
+    let invited_and_accepted = events
+        .iter()
+        .filter(|event| {
+            matches!(
+                event,
+                RuntimeEvent::Storage(pallet_storage::Event::StorageBucketInvitationAccepted(..))
+            )
+        })
+        .count();
+    assert_eq!(invited_and_accepted, 5);
+    let buckets = Bytes(dev_chain::node::pallet_key("Storage", "StorageBucketById"));
+    let keys: Vec<Bytes> = chain
+        .client
+        .call("state_getKeysPaged", json!([buckets, 100, null, genesis]))
+        .await;
+    assert_eq!(keys.len(), 5);
+}
+
+#[tokio::test]
+async fn a_failing_call_is_included_and_its_error_names_the_pallet() {
+    let chain = Chain::start().await;
+    let not_allowed = pallet_storage::Call::update_uploading_blocked_status { new_status: true };
+    let mut statuses = chain.client.watch("//Bob", 0, not_allowed.into()).await;
+    assert_eq!(next(&mut statuses).await, "ready");
+    chain.seal().await;
+    let block = block_of(&next(&mut statuses).await, "inBlock");
+    let events = chain.client.events(block).await;
+    let error = events.iter().find_map(|event| match event {
+        RuntimeEvent::System(frame_system::Event::ExtrinsicFailed { dispatch_error, .. }) => {
+            Some(*dispatch_error)
+        }
+        _ => None,
+    });
+    let expected = pallet_working_group::Error::<Runtime, Instance2>::IsNotLeadAccount;
+    assert_eq!(error, Some(expected.into()));
+    let blocked: Option<bool> = chain
+        .client
+        .storage(
+            dev_chain::node::pallet_key("Storage", "UploadingBlocked"),
+            None,
+        )
+        .await;
+    assert_ne!(blocked, Some(true));
+}
+
+#[tokio::test]
+async fn many_transactions_of_one_sender_in_any_order_share_few_blocks() {
+    let chain = Chain::start().await;
+    let mut nonces: Vec<u32> = (0..300).collect();
+    nonces.sort_by_key(|nonce| nonce.wrapping_mul(2_654_435_761));
+    for nonce in nonces {
+        chain
+            .submit(signed(
+                chain.client.genesis,
+                "//Alice",
+                nonce,
+                0,
+                transfer("//Bob", 1),
+            ))
+            .await;
+    }
+    let sealed = chain.seal().await;
+    assert_eq!((sealed.transactions, sealed.full), (300, false));
 }

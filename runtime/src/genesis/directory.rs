@@ -111,7 +111,7 @@ fn open_distribution_bucket(index: Id, worker_id: Id, operator: &str) {
         accepting_new_bags: true,
     });
     by_lead(Call::invite_distribution_bucket_operator {
-        bucket_id: bucket_id.clone(),
+        bucket_id,
         operator_worker_id: worker_id,
     });
     let accept = Call::<Runtime>::accept_distribution_bucket_invitation {

@@ -3,9 +3,11 @@
 /// An item, or all items with a prefix ("call Balances.*"), and the reason.
 pub type Difference = (&'static str, &'static str);
 
-const DISPATCH_ERROR: &str = "DispatchError has gained variants at its end since; those that the live chain has \
+const DISPATCH_ERROR: &str =
+    "DispatchError has gained variants at its end since; those that the live chain has \
                               keep their encoding";
-const NEWER_BALANCES: &str = "the balances pallet of today: calls and events 0 to 9 keep index and encoding where \
+const NEWER_BALANCES: &str =
+    "the balances pallet of today: calls and events 0 to 9 keep index and encoding where \
                               they exist, others are added behind them";
 const NEWER_SYSTEM: &str = "the system pallet of today keeps more about blocks and upgrades";
 
