@@ -1,1 +1,41 @@
-//! Colossus, the storage node: takes uploads, verifies them against the chain, keeps and replicates them.
+//! Colossus, the storage node: takes uploads, verifies them against the chain, keeps and replicates
+//! them, and serves them.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`http`] | the public interface; **the upload story** is [`http::upload`] |
+//! | [`holdings`] | what is held: the object table over the blob store, and the outbox |
+//! | [`obligations`] | what the chain says must be held; tells the others what changed |
+//! | [`accept`] | tells the chain that objects are held, in batches, until it knows |
+//! | [`replicate`] | fetches what is owed and missing; [`peer`] is its client for other nodes |
+//! | [`network`] | gossip: *bucket b holds object o* |
+//! | [`janitor`] | lets go of what the chain deleted |
+//! | [`app`] | puts the parts together: start and stop order |
+//! | [`node`] | the parts as the HTTP handlers see them |
+//! | [`config`], [`metrics`], [`cli`] | knobs, figures, command line |
+//!
+//! Reading order: `http::upload`, `holdings`, `accept::core`, `replicate::core`, `app`.
+//!
+//! # Invariants
+//!
+//! - What was answered with 201 is on disk, synced and recorded, with its debt to the chain.
+//! - Nothing enters the blob store whose hash is not the chain's.
+//! - Actors carry control, never bytes; their decisions are pure cores without clock, disk or net.
+//! - Hints may be lost: truth is on disk and on chain, and everything is compared again.
+//!
+//! # What a crash loses
+//!
+//! Uploads that had no answer yet; wants, announcements and back-offs, which are computed again.
+
+pub mod accept;
+pub mod app;
+pub mod config;
+pub mod holdings;
+pub mod http;
+pub mod janitor;
+pub mod metrics;
+pub mod network;
+pub mod node;
+pub mod obligations;
+pub mod peer;
+pub mod replicate;

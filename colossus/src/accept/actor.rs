@@ -1,0 +1,384 @@
+//! Gives the outbox a mailbox, a timer and hands: sends batches, reads the chain's state, empties
+//! the table, and says loudly when an account or a role stands in the way.
+//!
+//! When the mailbox is full a hint is lost; the entry stays in the table and is read at the next
+//! scan, so acceptance is late, never forgotten.
+
+use std::{collections::BTreeMap, collections::BTreeSet, fmt, sync::Arc, time::Duration};
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
+use futures::{StreamExt, stream};
+use parking_lot::Mutex;
+use serde::Serialize;
+use shared::{
+    chain::{
+        Chain, ChainError, Included, Signer,
+        call::Call,
+        directory::StorageOperator,
+        event::{ChainEvent, StorageEvent},
+        follower::DirectoryView,
+    },
+    ids::{BagId, ObjectId, WorkerId},
+};
+use tokio::time::Instant;
+
+use super::core::{Accept, AcceptCall, Effect, Event, OnChain, Settlement};
+use crate::{
+    config::AcceptConfig,
+    holdings::{Holdings, OutboxEntry},
+    metrics::Metrics,
+    node::{Stop, now_ms},
+};
+
+/// Messages that may wait.
+const MAILBOX_MAX: usize = 1_024;
+/// How often the table is read for entries whose hint was lost.
+const RESCAN_INTERVAL: Duration = Duration::from_secs(60);
+/// Questions to the chain at once.
+const CHECKS_AT_ONCE: usize = 16;
+/// How long the chain has to answer one question.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// An object became durable with this debt; its entry is in the table already.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ObjectStored {
+    /// The object.
+    pub object: ObjectId,
+    /// What was written into the outbox.
+    pub entry: OutboxEntry,
+}
+
+/// The chain settled these, whoever asked it to.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ObjectsSettled(pub Vec<(ObjectId, Settlement)>);
+
+/// Why objects cannot be accepted. Uploads stay safe: they wait in the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AcceptTrouble {
+    /// No transactor key is configured.
+    NoKey,
+    /// The transactor's account is empty.
+    AccountEmpty,
+    /// A bucket is no longer this worker's, or another account is its transactor.
+    RoleLapsed,
+    /// The chain does not answer.
+    ChainAway,
+    /// The chain refuses for another reason; the log says which.
+    Refused,
+}
+
+impl AcceptTrouble {
+    const ALL: [Self; 5] =
+        [Self::NoKey, Self::AccountEmpty, Self::RoleLapsed, Self::ChainAway, Self::Refused];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::NoKey => "no_key",
+            Self::AccountEmpty => "account_empty",
+            Self::RoleLapsed => "role_lapsed",
+            Self::ChainAway => "chain_away",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// The present trouble, for status and readiness. Clones share it.
+#[derive(Clone, Default)]
+pub struct TroubleCell(Arc<Mutex<Option<AcceptTrouble>>>);
+
+impl TroubleCell {
+    /// What stands in the way now.
+    pub fn get(&self) -> Option<AcceptTrouble> {
+        *self.0.lock()
+    }
+
+    fn set(&self, trouble: Option<AcceptTrouble>, metrics: &Metrics) {
+        *self.0.lock() = trouble;
+        for each in AcceptTrouble::ALL {
+            let value = i64::from(trouble == Some(each));
+            metrics.accept_trouble.with_label_values(&[each.label()]).set(value);
+        }
+    }
+}
+
+/// What the actor needs.
+pub struct Parts {
+    /// The chain.
+    pub chain: Arc<dyn Chain>,
+    /// The buckets' transactor.
+    pub transactor: Option<Signer>,
+    /// The worker of the buckets.
+    pub worker: WorkerId,
+    /// The directory, to see whether the role is still held.
+    pub view: DirectoryView,
+    /// The outbox.
+    pub holdings: Holdings,
+    /// Limits and delays.
+    pub config: AcceptConfig,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Where trouble is told.
+    pub trouble: TroubleCell,
+}
+
+/// Owns the batches; the outbox itself is a table.
+pub struct AcceptActor {
+    core: Accept,
+    parts: Parts,
+    stored_ms: BTreeMap<ObjectId, u64>,
+    last_error: Option<ChainError>,
+    timer: Option<SpawnHandle>,
+}
+
+impl AcceptActor {
+    /// Reads the outbox when it starts.
+    pub fn new(parts: Parts) -> Self {
+        let core = Accept::new(parts.config.limits());
+        Self { core, parts, stored_ms: BTreeMap::new(), last_error: None, timer: None }
+    }
+
+    fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
+        for effect in self.core.handle(Instant::now(), event) {
+            self.perform(effect, ctx);
+        }
+        self.parts.metrics.accept_outbox.set(self.core.depth() as i64);
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        self.timer = self.core.next_wakeup().map(|at| {
+            ctx.run_later(at.saturating_duration_since(Instant::now()), |actor, ctx| {
+                actor.step(Event::TimerFired, ctx);
+            })
+        });
+    }
+
+    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::Submit(batch) => self.submit(batch, ctx),
+            Effect::Check(objects) => {
+                let check = check(self.parts.chain.clone(), objects).into_actor(self);
+                ctx.spawn(check.map(|event, actor, ctx| actor.step(event, ctx)));
+            }
+            Effect::Forget { object, how } => self.forget(object, how, ctx),
+            Effect::Diagnose => self.diagnose(ctx),
+        }
+    }
+
+    fn submit(&mut self, batch: Vec<AcceptCall>, ctx: &mut Context<Self>) {
+        let worker = self.parts.worker;
+        let calls = batch
+            .into_iter()
+            .map(|AcceptCall { bucket, bag, objects }| Call::AcceptPendingDataObjects {
+                worker,
+                bucket,
+                bag,
+                objects,
+            })
+            .collect();
+        let (chain, signer) = (self.parts.chain.clone(), self.parts.transactor.clone());
+        let timeout = self.parts.config.submit_timeout.0;
+        let submitted = submit(chain, signer, Call::ForceBatch(calls), timeout).into_actor(self);
+        ctx.spawn(submitted.map(|result, actor, ctx| {
+            let event = actor.note_submitted(result);
+            actor.step(event, ctx);
+        }));
+    }
+
+    fn note_submitted(&mut self, result: Result<Included, SubmitError>) -> Event {
+        let outcome = if result.is_ok() { "included" } else { "failed" };
+        self.parts.metrics.accept_batches.with_label_values(&[outcome]).inc();
+        match result {
+            Ok(included) => {
+                let accepted = accepted_in(&included);
+                if !accepted.is_empty() {
+                    self.last_error = None;
+                    self.parts.trouble.set(None, &self.parts.metrics);
+                }
+                tracing::debug!(block = included.block.number, objects = accepted.len(), "accepted");
+                Event::Included { accepted }
+            }
+            Err(SubmitError::NoKey) => {
+                self.parts.trouble.set(Some(AcceptTrouble::NoKey), &self.parts.metrics);
+                Event::SubmitFailed
+            }
+            Err(SubmitError::Chain(error)) => {
+                tracing::warn!(%error, "a batch of acceptances failed");
+                self.last_error = Some(error);
+                Event::SubmitFailed
+            }
+        }
+    }
+
+    fn forget(&mut self, object: ObjectId, how: Settlement, ctx: &mut Context<Self>) {
+        if let (Some(stored_ms), Settlement::Accepted) = (self.stored_ms.remove(&object), how) {
+            let latency_ms = now_ms().saturating_sub(stored_ms);
+            self.parts.metrics.accept_latency.observe(latency_ms as f64 / 1_000.0);
+        }
+        let holdings = self.parts.holdings.clone();
+        let left = async move { holdings.leave_outbox(object).await }.into_actor(self);
+        ctx.spawn(left.map(move |result, _, _| {
+            if let Err(error) = result {
+                tracing::error!(%error, %object, "the outbox cannot be emptied");
+            }
+        }));
+    }
+
+    /// Looks at what the chain needs of us: a role, and a balance.
+    fn diagnose(&mut self, ctx: &mut Context<Self>) {
+        let Some(transactor) = self.parts.transactor.as_ref().map(Signer::account) else {
+            tracing::error!("objects wait to be accepted, and no transactor key is configured: set keys.transactor_uri");
+            return;
+        };
+        let lapsed = {
+            let directory = self.parts.view.read();
+            let ours = directory.storage_buckets_of(self.parts.worker);
+            let acts = |bucket: &_| matches!(
+                directory.storage_buckets.get(bucket).map(|known| &known.operator),
+                Some(StorageOperator::Active { transactor: known, .. }) if *known == transactor
+            );
+            ours.is_empty() || !ours.iter().all(acts)
+        };
+        let chain = self.parts.chain.clone();
+        let balance = async move {
+            tokio::time::timeout(CHECK_TIMEOUT, chain.free_balance(transactor)).await
+        };
+        ctx.spawn(balance.into_actor(self).map(move |balance, actor, _| {
+            let trouble = match balance {
+                _ if lapsed => AcceptTrouble::RoleLapsed,
+                Ok(Ok(0)) => AcceptTrouble::AccountEmpty,
+                Ok(Ok(_)) if actor.last_error.is_some() => AcceptTrouble::Refused,
+                Ok(Ok(_)) => return,
+                Ok(Err(_)) | Err(_) => AcceptTrouble::ChainAway,
+            };
+            let (waiting, worker) = (actor.core.depth(), actor.parts.worker);
+            let last_error = actor.last_error.as_ref().map(ToString::to_string);
+            tracing::error!(?trouble, waiting, %transactor, %worker, last_error, "objects cannot be accepted on chain; they stay safe here");
+            actor.parts.trouble.set(Some(trouble), &actor.parts.metrics);
+        }));
+    }
+
+    fn rescan(&mut self, ctx: &mut Context<Self>) {
+        let holdings = self.parts.holdings.clone();
+        let read = async move { holdings.outbox().await }.into_actor(self);
+        ctx.spawn(read.map(|result, actor, ctx| match result {
+            Ok(entries) => {
+                for (object, entry) in entries {
+                    actor.take_in(object, entry, ctx);
+                }
+            }
+            Err(error) => tracing::error!(%error, "the outbox cannot be read"),
+        }));
+    }
+
+    fn take_in(&mut self, object: ObjectId, entry: OutboxEntry, ctx: &mut Context<Self>) {
+        let (bucket, bag) = (entry.bucket, entry.bag);
+        self.stored_ms.entry(object).or_insert(entry.stored_ms);
+        self.step(Event::Stored { object, bucket, bag }, ctx);
+        let settled = self.parts.view.read().object(object).is_some_and(|known| known.accepted);
+        if settled {
+            self.step(Event::Settled { object, how: Settlement::Accepted }, ctx);
+        }
+    }
+}
+
+impl Actor for AcceptActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(MAILBOX_MAX);
+        self.rescan(ctx);
+        ctx.run_interval(RESCAN_INTERVAL, Self::rescan);
+    }
+}
+
+impl Handler<ObjectStored> for AcceptActor {
+    type Result = ();
+    fn handle(&mut self, stored: ObjectStored, ctx: &mut Context<Self>) {
+        self.take_in(stored.object, stored.entry, ctx);
+    }
+}
+
+impl Handler<ObjectsSettled> for AcceptActor {
+    type Result = ();
+    fn handle(&mut self, settled: ObjectsSettled, ctx: &mut Context<Self>) {
+        for (object, how) in settled.0 {
+            self.step(Event::Settled { object, how }, ctx);
+        }
+    }
+}
+
+impl Handler<Stop> for AcceptActor {
+    type Result = ();
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}
+
+enum SubmitError {
+    NoKey,
+    Chain(ChainError),
+}
+
+impl fmt::Display for SubmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoKey => f.write_str("no transactor key is configured"),
+            Self::Chain(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Submitting is not to be cut off in the middle, so it runs on its own and only the waiting ends.
+async fn submit(
+    chain: Arc<dyn Chain>,
+    signer: Option<Signer>,
+    call: Call,
+    timeout: Duration,
+) -> Result<Included, SubmitError> {
+    let signer = signer.ok_or(SubmitError::NoKey)?;
+    let timed_out = || {
+        let what = "a batch of acceptances".to_owned();
+        SubmitError::Chain(ChainError::TimedOut { what, after_ms: timeout.as_millis() as u64 })
+    };
+    let running = tokio::spawn(async move { chain.submit(&signer, call).await });
+    match tokio::time::timeout(timeout, running).await {
+        Ok(Ok(result)) => result.map_err(SubmitError::Chain),
+        Ok(Err(_)) | Err(_) => Err(timed_out()),
+    }
+}
+
+fn accepted_in(included: &Included) -> BTreeSet<ObjectId> {
+    included
+        .events
+        .iter()
+        .filter_map(|event| match &event.event {
+            ChainEvent::Storage(StorageEvent::ObjectsAccepted { objects, .. }) => Some(objects),
+            _ => None,
+        })
+        .flatten()
+        .copied()
+        .collect()
+}
+
+async fn check(chain: Arc<dyn Chain>, objects: Vec<(ObjectId, BagId)>) -> Event {
+    let answers = stream::iter(objects).map(|(object, bag)| {
+        let chain = chain.clone();
+        async move {
+            let asked = tokio::time::timeout(CHECK_TIMEOUT, chain.data_object(bag, object)).await;
+            let state = match asked.ok()?.ok()? {
+                Some(known) if known.accepted => OnChain::Accepted,
+                Some(_) => OnChain::Pending,
+                None => OnChain::Gone,
+            };
+            Some((object, state))
+        }
+    });
+    let answers: Vec<_> = answers.buffer_unordered(CHECKS_AT_ONCE).collect().await;
+    match answers.into_iter().collect::<Option<BTreeMap<_, _>>>() {
+        Some(states) => Event::Checked { states },
+        None => Event::CheckFailed,
+    }
+}

@@ -1,0 +1,386 @@
+//! The composition root: the only file that knows everyone. Starts the parts in order, each on what
+//! stands already, and stops them in the reverse order.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use actix::{Actor, Addr, Handler, dev::ToEnvelope};
+use actix_web::{App, HttpServer, dev::ServerHandle, web};
+use prometheus::Registry;
+use shared::{
+    api::FetchError,
+    blob::{BlobError, BlobStore},
+    chain::{
+        Chain, ChainError, Signer,
+        follower::{Follower, FollowerOptions, StatusMetrics, StatusView},
+    },
+    ids::BlockHash,
+    p2p::identity::{IdentityError, NodeIdentity},
+    supervise::{Exit, Watchdog, run_until_stop},
+    table::{Database, Table, TableError},
+    telemetry::{AdminServer, Health, RequestTelemetry},
+};
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
+
+use crate::{
+    accept::actor::{AcceptActor, Parts, TroubleCell},
+    config::{Config, InvalidConfig},
+    holdings::{Holdings, HoldingsError},
+    http,
+    janitor::actor::JanitorActor,
+    metrics::Metrics,
+    network::{
+        actor::{NetworkActor, PeerSide},
+        discovery,
+        swarm_task::{self, COMMANDS_MAX},
+    },
+    node::{Node, Stop, Uploads},
+    obligations::actor::{ObligationsActor, Readers},
+    peer::Peers,
+    replicate::actor::{ReplicateActor, UseNetwork},
+};
+
+/// How long an actor has to take the request to stop.
+const ACTOR_STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] InvalidConfig),
+    /// The data directory cannot be made.
+    #[error("data directory {}: {cause}", path.display())]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The blob store.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The database.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The object table.
+    #[error(transparent)]
+    Holdings(#[from] HoldingsError),
+    /// The chain.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The data belongs to another chain.
+    #[error("{} holds objects of the chain with genesis {stored}, and the endpoint serves {found}: use another data directory", path.display())]
+    OtherChain {
+        /// The directory.
+        path: PathBuf,
+        /// The chain of the data.
+        stored: String,
+        /// The chain of the endpoint.
+        found: BlockHash,
+    },
+    /// The node's key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The gossip network.
+    #[error(transparent)]
+    Network(#[from] swarm_task::StartError),
+    /// The client for other nodes.
+    #[error(transparent)]
+    Client(#[from] FetchError),
+    /// Metrics registered twice.
+    #[error(transparent)]
+    Metrics(#[from] prometheus::Error),
+    /// A port.
+    #[error("cannot listen on {address}: {cause}; choose another port or stop what uses it")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The blocking pool is gone.
+    #[error("the process is stopping")]
+    Stopping,
+}
+
+/// A running node.
+pub struct Colossus {
+    node: web::Data<Node>,
+    obligations: Addr<ObligationsActor>,
+    janitor: Addr<JanitorActor>,
+    database: Database,
+    discovery: Option<JoinHandle<()>>,
+    server: ServerHandle,
+    address: SocketAddr,
+    admin: AdminServer,
+}
+
+impl Colossus {
+    /// Starts a node. Needs an actix system.
+    pub async fn start(config: Config, chain: Arc<dyn Chain>) -> Result<Self, StartError> {
+        let (transactor, disk) = open_disk(config.clone()).await?;
+        let Disk { blobs, database, identity } = disk;
+        let genesis = chain.genesis_hash().await?;
+        check_genesis(&config, &database, genesis).await?;
+
+        let follower = Follower::start(chain.clone(), FollowerOptions::default()).await?;
+        let (view, status) = (follower.directory(), follower.status());
+        let holdings = open_holdings(blobs, database.clone()).await?;
+        let directory = view.read().clone();
+        let reconciled = holdings.reconcile(&directory).await?;
+        tracing::info!(objects = holdings.totals().0, ?reconciled, "object table stands");
+        drop(directory);
+
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry)?;
+        let requests = RequestTelemetry::register(&registry)?;
+        StatusMetrics::register(&registry, status.clone())?;
+
+        let host_id = format!("worker-{}-{:016x}", config.worker, rand::random::<u64>());
+        let peers = Peers::new(host_id.clone(), config.replicate.bytes_per_second_min.0)?;
+        let limits = config.replicate.limits();
+        let (h, v, m) = (holdings.clone(), view.clone(), metrics.clone());
+        let replicate = ReplicateActor::new(limits, peers.clone(), h, v, m).start();
+        let (h, v, m) = (holdings.clone(), view.clone(), metrics.clone());
+        let janitor = JanitorActor::new(config.cleanup.grace.0, h, v, m).start();
+        let accept_trouble = TroubleCell::default();
+        let accept = AcceptActor::new(Parts {
+            chain: chain.clone(),
+            transactor: transactor.clone(),
+            worker: config.worker,
+            view: view.clone(),
+            holdings: holdings.clone(),
+            config: config.accept.clone(),
+            metrics: metrics.clone(),
+            trouble: accept_trouble.clone(),
+        })
+        .start();
+
+        let uploads = Uploads::new(config.uploads.clone(), metrics.clone());
+        let mut node = Node {
+            config,
+            host_id,
+            started: Instant::now(),
+            chain,
+            view,
+            follower: status,
+            holdings,
+            uploads,
+            metrics,
+            accept_trouble,
+            accept,
+            replicate,
+            network: None,
+            peer: None,
+        };
+        let discovery = start_network(&mut node, &identity, genesis, transactor, &peers).await?;
+        let obligations = start_obligations(&node, follower, &janitor);
+        let admin_address = node.config.admin.listen;
+        let node = web::Data::new(node);
+        let (server, address) = start_http(&node, requests)?;
+        let health = health(&node);
+        let admin = AdminServer::start(admin_address, registry, health)
+            .map_err(|cause| StartError::Listen { address: admin_address, cause })?;
+        let admin_at = admin.address();
+        tracing::info!(%address, admin = %admin_at, worker = %node.config.worker, "colossus is ready");
+        Ok(Self { node, obligations, janitor, database, discovery, server, address, admin })
+    }
+
+    /// Where the public interface listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where metrics and health are.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// The node's parts.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Runs until a signal comes or a critical actor dies, then stops.
+    pub async fn run(self) -> std::io::Result<Exit> {
+        let mut watchdog = Watchdog::new()
+            .watch("obligations", &self.obligations)
+            .watch("accept", &self.node.accept)
+            .watch("replicate", &self.node.replicate)
+            .watch("janitor", &self.janitor);
+        if let Some(network) = &self.node.network {
+            watchdog = watchdog.watch("network", network);
+        }
+        let exit = run_until_stop(watchdog).await?;
+        self.stop().await;
+        Ok(exit)
+    }
+
+    /// Stops: no new requests, those under way finish, then the actors end, then the disk is synced.
+    pub async fn stop(self) {
+        self.server.stop(true).await;
+        if let Some(discovery) = self.discovery {
+            discovery.abort();
+        }
+        stop_actor(&self.obligations).await;
+        stop_actor(&self.node.replicate).await;
+        if let Some(network) = &self.node.network {
+            stop_actor(network).await;
+        }
+        stop_actor(&self.janitor).await;
+        stop_actor(&self.node.accept).await;
+        self.admin.stop().await;
+        if let Err(error) = self.database.flush().await {
+            tracing::error!(%error, "the object table could not be flushed; it is read again from the files");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+async fn stop_actor<A>(actor: &Addr<A>)
+where
+    A: Actor + Handler<Stop>,
+    A::Context: ToEnvelope<A, Stop>,
+{
+    // An actor that is gone already has stopped, too.
+    let _stopped = tokio::time::timeout(ACTOR_STOP_TIMEOUT, actor.send(Stop)).await;
+}
+
+/// What lies in the data directory.
+struct Disk {
+    blobs: BlobStore,
+    database: Database,
+    identity: NodeIdentity,
+}
+
+async fn open_disk(config: Config) -> Result<(Option<Signer>, Disk), StartError> {
+    let open = move || {
+        config.check()?;
+        let transactor = config.transactor()?;
+        let dir = &config.data_dir;
+        std::fs::create_dir_all(dir)
+            .map_err(|cause| StartError::DataDir { path: dir.clone(), cause })?;
+        let blobs = BlobStore::open(&dir.join("objects"))?;
+        let database = Database::open(&dir.join("index"))?;
+        let identity = NodeIdentity::load_or_create(&dir.join("node.key"))?;
+        Ok((transactor, Disk { blobs, database, identity }))
+    };
+    tokio::task::spawn_blocking(open).await.unwrap_or(Err(StartError::Stopping))
+}
+
+async fn open_holdings(blobs: BlobStore, database: Database) -> Result<Holdings, StartError> {
+    let open = move || Ok(Holdings::open(blobs, &database)?);
+    tokio::task::spawn_blocking(open).await.unwrap_or(Err(StartError::Stopping))
+}
+
+/// Objects of one chain must never be taken for garbage because another chain does not know them.
+async fn check_genesis(
+    config: &Config,
+    database: &Database,
+    found: BlockHash,
+) -> Result<(), StartError> {
+    let (path, database) = (config.data_dir.clone(), database.clone());
+    let check = move || {
+        let table: Table<String, String> = database.table("chain")?;
+        let key = "genesis".to_owned();
+        match table.get(&key)? {
+            Some(stored) if stored != found.to_string() => {
+                Err(StartError::OtherChain { path, stored, found })
+            }
+            Some(_) => Ok(()),
+            None => {
+                table.put(&key, &found.to_string())?;
+                Ok(database.flush_blocking()?)
+            }
+        }
+    };
+    tokio::task::spawn_blocking(check).await.unwrap_or(Err(StartError::Stopping))
+}
+
+async fn start_network(
+    node: &mut Node,
+    identity: &NodeIdentity,
+    genesis: BlockHash,
+    transactor: Option<Signer>,
+    peers: &Peers,
+) -> Result<Option<JoinHandle<()>>, StartError> {
+    if !node.config.p2p.enabled {
+        return Ok(None);
+    }
+    let (config, view) = (node.config.clone(), node.view.clone());
+    let peer = PeerSide::new(identity.peer_id(), genesis, config, transactor, view);
+    let peer = Arc::new(peer);
+    let (commands, received) = mpsc::channel(COMMANDS_MAX);
+    let surroundings = swarm_task::Surroundings {
+        peer: peer.clone(),
+        view: node.view.clone(),
+        replicate: node.replicate.clone(),
+        metrics: node.metrics.clone(),
+    };
+    let task = swarm_task::start(identity, &node.config.p2p.listen, surroundings, received)?;
+    let metrics = node.metrics.clone();
+    let network = NetworkActor::new(peer.clone(), commands.clone(), task, metrics).start();
+    // Only an actor that is gone refuses this, and then the watchdog ends the node.
+    let _told = node.replicate.send(UseNetwork(network.clone())).await;
+    let (config, view) = (Arc::new(node.config.clone()), node.view.clone());
+    let discovery = discovery::run(config, view, peers.pool().clone(), commands);
+    node.network = Some(network);
+    node.peer = Some(peer);
+    Ok(Some(tokio::spawn(discovery)))
+}
+
+fn start_obligations(
+    node: &Node,
+    follower: Follower,
+    janitor: &Addr<JanitorActor>,
+) -> Addr<ObligationsActor> {
+    let readers = Readers {
+        replicate: node.replicate.clone(),
+        accept: node.accept.clone(),
+        janitor: janitor.clone(),
+    };
+    let (config, holdings, metrics) = (node.config.clone(), node.holdings.clone(), node.metrics.clone());
+    ObligationsActor::new(config, follower, holdings, readers, metrics).start()
+}
+
+fn start_http(
+    node: &web::Data<Node>,
+    requests: RequestTelemetry,
+) -> Result<(ServerHandle, SocketAddr), StartError> {
+    let address = node.config.http.listen;
+    let listen_error = |cause| StartError::Listen { address, cause };
+    let data = node.clone();
+    let server = HttpServer::new(move || {
+        App::new()
+            .wrap(requests.clone())
+            .wrap(http::open_cors())
+            .app_data(data.clone())
+            .configure(http::routes)
+    });
+    let server = node.config.http.limits.apply(server).bind(address).map_err(listen_error)?;
+    let address = server.addrs().first().copied().unwrap_or(address);
+    let running = server.run();
+    let handle = running.handle();
+    actix_web::rt::spawn(running);
+    Ok((handle, address))
+}
+
+fn health(node: &web::Data<Node>) -> Health {
+    let follower: StatusView = node.follower.clone();
+    let chain = move || {
+        let status = follower.get();
+        match status.stalled {
+            false => Ok(()),
+            true => Err(format!("no block was finalised for {} s", status.head_age.as_secs())),
+        }
+    };
+    let (blobs, least) = (node.holdings.blobs().clone(), node.config.uploads.free_space_min.0);
+    let disk = move || match blobs.free_bytes() {
+        Ok(free) if free >= least => Ok(()),
+        Ok(free) => Err(format!("{free} bytes are free, at least {least} should be")),
+        Err(error) => Err(error.to_string()),
+    };
+    Health::new().ready_when("chain", chain).ready_when("disk", disk)
+}

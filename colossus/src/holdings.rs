@@ -1,0 +1,438 @@
+//! What this node holds: the object table over the blob store. Several objects may have one hash;
+//! the blob lives as long as one of them is held.
+//!
+//! The table is an index. The truth is the blob files and the chain: [`Holdings::reconcile`] drops
+//! records without a file and finds the objects of files without a record.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    os::unix::fs::FileExt,
+    sync::Arc,
+};
+
+use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
+use shared::{
+    blob::{BlobError, BlobStore, Stored, Verified},
+    chain::directory::Directory,
+    hash::ContentHash,
+    ids::{BagId, ObjectId, StorageBucketId},
+    serve,
+    table::{Database, Table, TableError},
+};
+
+/// Locks by hash: storing and removing one blob exclude each other, different blobs rarely do.
+const LOCK_STRIPES: usize = 64;
+
+/// Distinct media types remembered; there are fewer in the world's registry of sniffable ones.
+const MEDIA_TYPES_MAX: usize = 512;
+
+/// An object held here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Its hash.
+    pub hash: ContentHash,
+    /// Bytes.
+    pub size: u64,
+    /// Media type, sniffed when it was stored.
+    pub media_type: &'static str,
+}
+
+/// An object whose acceptance this node owes to the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutboxEntry {
+    /// The bucket it was uploaded to.
+    pub bucket: StorageBucketId,
+    /// Its bag.
+    pub bag: BagId,
+    /// When it became durable, in milliseconds since the Unix epoch.
+    pub stored_ms: u64,
+}
+
+/// The blob store or the table failed.
+#[derive(Debug, thiserror::Error)]
+pub enum HoldingsError {
+    /// The blob store.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The table.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The process is stopping: the blocking pool is gone.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// What [`Holdings::reconcile`] found.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Reconciled {
+    /// Records whose file was not there.
+    pub records_dropped: usize,
+    /// Objects found again by the hash of a file without a record.
+    pub objects_found: Vec<ObjectId>,
+    /// Files that no object on chain refers to; removed.
+    pub files_removed: usize,
+}
+
+/// Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Holdings {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    blobs: BlobStore,
+    objects: Table<ObjectId, Record>,
+    outbox: Table<ObjectId, OutboxEntry>,
+    index: RwLock<Index>,
+    stripes: [tokio::sync::Mutex<()>; LOCK_STRIPES],
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    hash: ContentHash,
+    size: u64,
+    media_type: String,
+}
+
+#[derive(Default)]
+struct Index {
+    held: BTreeMap<ObjectId, Held>,
+    references: HashMap<ContentHash, u32>,
+    bytes: u64,
+}
+
+impl Index {
+    fn insert(&mut self, object: ObjectId, held: Held) {
+        if self.held.insert(object, held).is_none() {
+            *self.references.entry(held.hash).or_default() += 1;
+            self.bytes += held.size;
+        }
+    }
+
+    /// Removes the object; says whether it was the last one of its hash.
+    fn remove(&mut self, object: ObjectId) -> Option<(Held, bool)> {
+        let held = self.held.remove(&object)?;
+        self.bytes = self.bytes.saturating_sub(held.size);
+        let left = self.references.get_mut(&held.hash).map_or(0, |count| {
+            *count -= 1;
+            *count
+        });
+        if left == 0 {
+            self.references.remove(&held.hash);
+        }
+        Some((held, left == 0))
+    }
+}
+
+impl Holdings {
+    /// Reads the object table. Blocking.
+    pub fn open(blobs: BlobStore, database: &Database) -> Result<Self, HoldingsError> {
+        let objects: Table<ObjectId, Record> = database.table("objects")?;
+        let outbox = database.table("outbox")?;
+        let mut index = Index::default();
+        for entry in objects.scan() {
+            let (object, record) = entry?;
+            let media_type = interned(&record.media_type);
+            index.insert(object, Held { hash: record.hash, size: record.size, media_type });
+        }
+        let stripes = std::array::from_fn(|_| tokio::sync::Mutex::new(()));
+        let inner = Inner { blobs, objects, outbox, index: RwLock::new(index), stripes };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The object, if it is held.
+    pub fn get(&self, object: ObjectId) -> Option<Held> {
+        self.inner.index.read().held.get(&object).copied()
+    }
+
+    /// Is it held?
+    pub fn contains(&self, object: ObjectId) -> bool {
+        self.inner.index.read().held.contains_key(&object)
+    }
+
+    /// Ids of all objects held, ascending.
+    pub fn ids(&self) -> Vec<ObjectId> {
+        self.inner.index.read().held.keys().copied().collect()
+    }
+
+    /// Number of objects and their bytes.
+    pub fn totals(&self) -> (u64, u64) {
+        let index = self.inner.index.read();
+        (index.held.len() as u64, index.bytes)
+    }
+
+    /// The files of an object that is held.
+    pub async fn open_files(&self, held: &Held) -> Result<Option<Stored>, BlobError> {
+        self.inner.blobs.get(&held.hash).await
+    }
+
+    /// The blob store, to begin an object.
+    pub fn blobs(&self) -> &BlobStore {
+        &self.inner.blobs
+    }
+
+    /// Makes verified bytes durable under an object id, together with the debt to accept it on
+    /// chain if there is one. When this returns, a crash no longer matters.
+    pub async fn store(
+        &self,
+        object: ObjectId,
+        verified: Verified,
+        outbox: Option<OutboxEntry>,
+    ) -> Result<Held, HoldingsError> {
+        let _one_at_a_time = self.stripe(verified.hash()).lock().await;
+        let stored = verified.commit().await?;
+        self.record(object, stored, outbox).await
+    }
+
+    /// Records an object whose bytes are held already under another id. `None` if they are not.
+    pub async fn store_copy(
+        &self,
+        object: ObjectId,
+        hash: ContentHash,
+        outbox: Option<OutboxEntry>,
+    ) -> Result<Option<Held>, HoldingsError> {
+        let _one_at_a_time = self.stripe(hash).lock().await;
+        match self.inner.blobs.get(&hash).await? {
+            Some(stored) => self.record(object, stored, outbox).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Lets go of an object; its blob goes with the last object of that hash.
+    pub async fn remove(&self, object: ObjectId) -> Result<Option<Held>, HoldingsError> {
+        let Some(hash) = self.get(object).map(|held| held.hash) else { return Ok(None) };
+        let _one_at_a_time = self.stripe(hash).lock().await;
+        let holdings = self.clone();
+        blocking(move || {
+            holdings.inner.objects.remove(&object)?;
+            holdings.inner.outbox.remove(&object)?;
+            Ok(holdings.inner.objects.database().flush_blocking()?)
+        })
+        .await?;
+        let removed = self.inner.index.write().remove(object);
+        let Some((held, was_last)) = removed else { return Ok(None) };
+        if was_last {
+            self.inner.blobs.remove(&hash).await?;
+        }
+        Ok(Some(held))
+    }
+
+    /// Everything in the outbox.
+    pub async fn outbox(&self) -> Result<Vec<(ObjectId, OutboxEntry)>, HoldingsError> {
+        let holdings = self.clone();
+        blocking(move || Ok(holdings.inner.outbox.scan().collect::<Result<_, _>>()?)).await
+    }
+
+    /// Takes objects out of the outbox. Not flushed: after a crash the chain is asked again.
+    pub async fn leave_outbox(&self, object: ObjectId) -> Result<(), HoldingsError> {
+        let holdings = self.clone();
+        blocking(move || Ok(holdings.inner.outbox.remove(&object).map(drop)?)).await
+    }
+
+    /// Makes the table fit the files and the chain: see [`Reconciled`].
+    pub async fn reconcile(&self, directory: &Directory) -> Result<Reconciled, HoldingsError> {
+        let files: HashMap<ContentHash, u64> = self.inner.blobs.list().await?.into_iter().collect();
+        let mut report = Reconciled::default();
+        let lost: Vec<ObjectId> = {
+            let index = self.inner.index.read();
+            let has_file = |held: &Held| files.get(&held.hash) == Some(&held.size);
+            index.held.iter().filter(|(_, held)| !has_file(held)).map(|(id, _)| *id).collect()
+        };
+        for object in lost {
+            self.remove(object).await?;
+            report.records_dropped += 1;
+        }
+        let orphans: HashSet<ContentHash> = {
+            let index = self.inner.index.read();
+            files.keys().filter(|hash| !index.references.contains_key(hash)).copied().collect()
+        };
+        if orphans.is_empty() {
+            return Ok(report);
+        }
+        let mut unmatched = orphans.clone();
+        for object in directory.objects.values() {
+            let Ok(hash) = object.content_id.parse::<ContentHash>() else { continue };
+            if orphans.contains(&hash) && files.get(&hash) == Some(&object.size) {
+                self.store_copy(object.id, hash, None).await?;
+                unmatched.remove(&hash);
+                report.objects_found.push(object.id);
+            }
+        }
+        for hash in unmatched {
+            self.inner.blobs.remove(&hash).await?;
+            report.files_removed += 1;
+        }
+        Ok(report)
+    }
+
+    fn stripe(&self, hash: ContentHash) -> &tokio::sync::Mutex<()> {
+        &self.inner.stripes[usize::from(hash.0[0]) % LOCK_STRIPES]
+    }
+
+    async fn record(
+        &self,
+        object: ObjectId,
+        stored: Stored,
+        outbox: Option<OutboxEntry>,
+    ) -> Result<Held, HoldingsError> {
+        let holdings = self.clone();
+        blocking(move || {
+            let media_type = sniff(&stored);
+            let held = Held { hash: stored.hash(), size: stored.size(), media_type };
+            let record =
+                Record { hash: held.hash, size: held.size, media_type: media_type.to_owned() };
+            if let Some(entry) = outbox {
+                holdings.inner.outbox.put(&object, &entry)?;
+            }
+            holdings.inner.objects.put(&object, &record)?;
+            holdings.inner.objects.database().flush_blocking()?;
+            holdings.inner.index.write().insert(object, held);
+            Ok(held)
+        })
+        .await
+    }
+}
+
+/// The media type by the first bytes; a file that cannot be read now is of unknown type.
+fn sniff(stored: &Stored) -> &'static str {
+    let mut first_bytes = [0; serve::SNIFF_BYTES];
+    let wanted = first_bytes.len().min(usize::try_from(stored.size()).unwrap_or(usize::MAX));
+    match stored.file().read_exact_at(&mut first_bytes[..wanted], 0) {
+        Ok(()) => serve::sniff(&first_bytes[..wanted]),
+        Err(_) => "application/octet-stream",
+    }
+}
+
+/// One copy of each media type for the life of the process: there are a few dozen.
+fn interned(media_type: &str) -> &'static str {
+    static KNOWN: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
+    let mut known = KNOWN.lock();
+    if let Some(same) = known.iter().find(|same| **same == media_type) {
+        return same;
+    }
+    if known.len() == MEDIA_TYPES_MAX {
+        return "application/octet-stream";
+    }
+    let kept: &'static str = Box::leak(media_type.to_owned().into_boxed_str());
+    known.push(kept);
+    kept
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, HoldingsError> + Send + 'static,
+) -> Result<T, HoldingsError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(HoldingsError::Stopping))
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::{chain::directory::DataObject, ids::ChannelId};
+
+    use super::*;
+
+    struct Bench {
+        _dir: tempfile::TempDir,
+        blobs: BlobStore,
+        database: Database,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let blobs = BlobStore::open(&dir.path().join("store")).unwrap();
+            let database = Database::open(&dir.path().join("db")).unwrap();
+            Self { _dir: dir, blobs, database }
+        }
+
+        fn holdings(&self) -> Holdings {
+            Holdings::open(self.blobs.clone(), &self.database).unwrap()
+        }
+
+        async fn verified(&self, bytes: &'static [u8]) -> Verified {
+            let hash = ContentHash::of(bytes);
+            let mut partial = self.blobs.begin(hash, bytes.len() as u64).await.unwrap();
+            partial.write(bytes::Bytes::from_static(bytes)).await.unwrap();
+            partial.finish().await.unwrap()
+        }
+    }
+
+    fn on_chain(id: u64, bytes: &[u8]) -> (ObjectId, DataObject) {
+        let object = DataObject {
+            id: ObjectId(id),
+            bag: BagId::Channel(ChannelId(1)),
+            size: bytes.len() as u64,
+            content_id: ContentHash::of(bytes).to_string(),
+            accepted: false,
+            state_bloat_bond: 0,
+        };
+        (object.id, object)
+    }
+
+    fn entry() -> OutboxEntry {
+        OutboxEntry { bucket: StorageBucketId(3), bag: BagId::Channel(ChannelId(1)), stored_ms: 5 }
+    }
+
+    #[tokio::test]
+    async fn a_blob_lives_as_long_as_one_of_its_objects() {
+        let bench = Bench::new();
+        let holdings = bench.holdings();
+        let text = b"the same bytes twice";
+        for id in [1, 2] {
+            let verified = bench.verified(text).await;
+            holdings.store(ObjectId(id), verified, None).await.unwrap();
+        }
+        assert_eq!(holdings.totals(), (2, 40));
+        let held = holdings.get(ObjectId(1)).unwrap();
+        assert_eq!(held.media_type, "text/plain; charset=utf-8");
+
+        holdings.remove(ObjectId(1)).await.unwrap();
+        assert!(holdings.open_files(&held).await.unwrap().is_some());
+        holdings.remove(ObjectId(2)).await.unwrap();
+        assert!(holdings.open_files(&held).await.unwrap().is_none());
+        assert_eq!(holdings.totals(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn records_and_outbox_are_read_again() {
+        let bench = Bench::new();
+        let holdings = bench.holdings();
+        let verified = bench.verified(b"pending").await;
+        let held = holdings.store(ObjectId(7), verified, Some(entry())).await.unwrap();
+
+        let again = bench.holdings();
+        assert_eq!(again.get(ObjectId(7)), Some(held));
+        assert_eq!(again.outbox().await.unwrap(), [(ObjectId(7), entry())]);
+        again.leave_outbox(ObjectId(7)).await.unwrap();
+        assert!(again.outbox().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn table_files_and_chain_are_brought_together() {
+        let bench = Bench::new();
+        let holdings = bench.holdings();
+        for (id, bytes) in [(1, &b"kept"[..]), (2, b"file lost")] {
+            let verified = bench.verified(bytes).await;
+            holdings.store(ObjectId(id), verified, None).await.unwrap();
+        }
+        // A file that vanished, a file whose record was never written, a file nobody knows.
+        bench.blobs.remove(&ContentHash::of(b"file lost")).await.unwrap();
+        bench.verified(b"record lost").await.commit().await.unwrap();
+        bench.verified(b"nobody's").await.commit().await.unwrap();
+        let directory = Directory {
+            objects: [on_chain(1, b"kept"), on_chain(2, b"file lost"), on_chain(3, b"record lost")]
+                .into(),
+            ..Directory::default()
+        };
+
+        let report = holdings.reconcile(&directory).await.unwrap();
+        let expected = Reconciled {
+            records_dropped: 1,
+            objects_found: vec![ObjectId(3)],
+            files_removed: 1,
+        };
+        assert_eq!(report, expected);
+        assert_eq!(holdings.ids(), [ObjectId(1), ObjectId(3)]);
+        assert_eq!(holdings.reconcile(&directory).await.unwrap(), Reconciled::default());
+    }
+}

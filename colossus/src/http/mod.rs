@@ -1,0 +1,80 @@
+//! The public HTTP interface: the requests existing clients send, and the routes that answer them.
+//!
+//! | module | what it answers |
+//! |---|---|
+//! | [`upload`] | **the upload story**, top to bottom |
+//! | [`download`] | the bytes of an object, its outboard |
+//! | [`state`] | what is held |
+//! | [`status`] | version and state of the node |
+//! | [`errors`] | how errors of the rooms below become answers |
+
+use actix_web::{
+    HttpResponse,
+    http::{Method, header},
+    middleware::DefaultHeaders,
+    web,
+};
+use shared::api::{self, ApiError, ErrorKind};
+
+pub mod download;
+pub mod errors;
+pub mod state;
+pub mod status;
+pub mod upload;
+
+/// Adds all routes.
+pub fn routes(service: &mut web::ServiceConfig) {
+    service
+        .service(
+            web::resource(api::UPLOAD_ROUTE)
+                .route(web::post().to(upload::upload))
+                .route(preflight())
+                .default_service(web::to(method_not_allowed)),
+        )
+        .service(get_resource(api::FILE_ROUTE).route(get_or_head().to(download::file)))
+        .service(get_resource(api::OUTBOARD_ROUTE).route(get_or_head().to(download::outboard)))
+        .service(get_resource(api::HELD_OBJECTS_ROUTE).route(web::get().to(state::objects)))
+        .service(
+            get_resource(api::HELD_OBJECTS_OF_BAG_ROUTE).route(web::get().to(state::objects_of_bag)),
+        )
+        .service(get_resource(api::STATE_DATA_ROUTE).route(web::get().to(state::data)))
+        .service(get_resource(api::VERSION_ROUTE).route(web::get().to(status::version)))
+        .service(get_resource(api::STATUS_ROUTE).route(web::get().to(status::status)))
+        .default_service(web::to(no_such_route));
+}
+
+/// Open CORS: players and wallets live on other origins.
+pub fn open_cors() -> DefaultHeaders {
+    let exposed = "content-length, content-range, accept-ranges, etag, retry-after, x-request-id";
+    DefaultHeaders::new()
+        .add((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .add((header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed))
+}
+
+fn get_resource(pattern: &str) -> actix_web::Resource {
+    web::resource(pattern).route(preflight()).default_service(web::to(method_not_allowed))
+}
+
+fn get_or_head() -> actix_web::Route {
+    web::route().guard(actix_web::guard::Any(actix_web::guard::Get()).or(actix_web::guard::Head()))
+}
+
+fn preflight() -> actix_web::Route {
+    web::method(Method::OPTIONS).to(async || {
+        HttpResponse::NoContent()
+            .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, OPTIONS"))
+            .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "*"))
+            .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
+            .finish()
+    })
+}
+
+async fn no_such_route(request: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
+    let message = format!("there is no '{}' here; a storage node answers under /api/v1/", request.path());
+    Err(ApiError::new(ErrorKind::NotFound, message))
+}
+
+async fn method_not_allowed(request: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
+    let message = format!("'{}' does not take {}", request.path(), request.method());
+    Err(ApiError::new(ErrorKind::MethodNotAllowed, message))
+}

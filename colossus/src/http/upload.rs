@@ -1,0 +1,112 @@
+//! **The upload story.** `POST /api/v1/files?dataObjectId=&storageBucketId=&bagId=`, one file as
+//! multipart form data, from the first byte of the request to the moment it may be forgotten:
+//!
+//! 1. [`admission`]: everything that can be known before the body: ids, bucket, object, bag, size,
+//!    blacklist, free space, a free slot
+//! 2. [`body`]: the file streams into the blob store while it is hashed; cut off past its size
+//! 3. [`crate::holdings`]: verified, durable, recorded together with the debt to accept it
+//! 4. 201
+//! 5. hints: [`crate::accept`] will tell the chain, [`crate::network`] the other nodes,
+//!    [`crate::replicate`] need not look for it any more
+//!
+//! Whatever goes wrong before 3 leaves nothing on disk. Repeating a finished upload succeeds, so a
+//! lost 201 can be retried. Two clients that send one object at once both end well: the second to
+//! finish finds the object stored.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use shared::{
+    api::ApiError,
+    hash::ContentHash,
+    ids::ObjectId,
+};
+
+use self::{
+    admission::{Admission, Target},
+    body::SharedPayload,
+};
+use super::errors;
+use crate::node::Node;
+
+pub mod admission;
+pub mod body;
+
+/// The answer to a finished upload; `id` is what existing clients read.
+#[derive(Debug, Serialize)]
+pub struct Uploaded {
+    /// Hash of the object.
+    pub id: ContentHash,
+    /// The object.
+    pub object: ObjectId,
+    /// Bytes.
+    pub size: u64,
+    /// `stored`, or `accepted` if the chain knows already that somebody holds it.
+    pub state: &'static str,
+}
+
+/// `POST /api/v1/files`
+pub async fn upload(
+    request: HttpRequest,
+    payload: web::Payload,
+    node: web::Data<Node>,
+) -> Result<HttpResponse, ApiError> {
+    let payload = SharedPayload::new(payload);
+    let result = receive(&request, &payload, &node).await;
+    let outcome = match &result {
+        Ok(Outcome::Stored(_)) => ("stored", "none"),
+        Ok(Outcome::Repeated(_)) => ("repeated", "none"),
+        Err(error) if error.status.is_client_error() => ("refused", admission::reason(error.kind)),
+        Err(error) => ("failed", admission::reason(error.kind)),
+    };
+    node.metrics.uploads.with_label_values(&[outcome.0, outcome.1]).inc();
+    match result {
+        Ok(Outcome::Stored(uploaded) | Outcome::Repeated(uploaded)) => {
+            Ok(HttpResponse::Created().json(uploaded))
+        }
+        Err(error) => {
+            // A client that is still sending would otherwise see a broken line, not the answer.
+            payload.drain(body::REFUSED_BYTES_MAX, node.config.uploads.chunk_timeout.0).await;
+            Err(error)
+        }
+    }
+}
+
+enum Outcome {
+    Stored(Uploaded),
+    Repeated(Uploaded),
+}
+
+async fn receive(
+    request: &HttpRequest,
+    payload: &SharedPayload,
+    node: &Node,
+) -> Result<Outcome, ApiError> {
+    let target = match admission::admit(request, node).await? {
+        Admission::Receive(target) => target,
+        Admission::AlreadyHeld(target) => {
+            let bytes_max = target.size.saturating_add(admission::FORM_BYTES_MAX);
+            payload.drain(bytes_max, node.config.uploads.chunk_timeout.0).await;
+            node.repeat_upload(target.object, target.hash, target.debt()).await?;
+            return Ok(Outcome::Repeated(uploaded(&target)));
+        }
+    };
+    let _slot = node.uploads.take_slot()?;
+    let _room = node.uploads.reserve(target.size, node.holdings.blobs())?;
+    let _counted = node.uploads.count();
+
+    let begun = node.holdings.blobs().begin(target.hash, target.size).await;
+    let partial = begun.map_err(errors::from_blob)?;
+    let verified = body::receive_file(request, payload, partial, &node.config.uploads).await?;
+    let stored = node.holdings.store(target.object, verified, target.debt()).await;
+    stored.map_err(errors::from_holdings)?;
+
+    node.metrics.upload_bytes.inc_by(target.size);
+    tracing::debug!(object = %target.object, bucket = %target.bucket, size = target.size, "stored");
+    node.object_stored(target.object, target.hash, target.size, target.bag, target.debt());
+    Ok(Outcome::Stored(uploaded(&target)))
+}
+
+fn uploaded(target: &Target) -> Uploaded {
+    let state = if target.accepted { "accepted" } else { "stored" };
+    Uploaded { id: target.hash, object: target.object, size: target.size, state }
+}

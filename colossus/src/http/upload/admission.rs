@@ -1,0 +1,236 @@
+//! Everything about an upload that can be known before its body.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, http::header, web};
+use serde::Deserialize;
+use shared::{
+    api::{ApiError, ErrorKind},
+    chain::directory::{DataObject, StorageOperator},
+    hash::ContentHash,
+    ids::{BagId, ObjectId, StorageBucketId},
+};
+
+use crate::{holdings::OutboxEntry, node::Node};
+
+/// What a form may have beside the file: boundaries, headers of the part, small fields.
+pub const FORM_BYTES_MAX: u64 = 64 * 1024;
+
+/// How long the chain has to answer when it is asked directly.
+const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What comes of the look before the body.
+pub enum Admission {
+    /// Receive the body.
+    Receive(Target),
+    /// The object is held with this very content: the upload was finished before.
+    AlreadyHeld(Target),
+}
+
+/// What is being uploaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// The object.
+    pub object: ObjectId,
+    /// The bucket it is uploaded to.
+    pub bucket: StorageBucketId,
+    /// Its bag.
+    pub bag: BagId,
+    /// Bytes, as on chain.
+    pub size: u64,
+    /// Hash, as on chain.
+    pub hash: ContentHash,
+    /// Accepted on chain already?
+    pub accepted: bool,
+}
+
+impl Target {
+    /// The debt to accept it, unless the chain has it accepted.
+    pub fn debt(&self) -> Option<OutboxEntry> {
+        let (bucket, bag) = (self.bucket, self.bag);
+        (!self.accepted).then(|| OutboxEntry { bucket, bag, stored_ms: crate::node::now_ms() })
+    }
+}
+
+/// Checks all there is to check.
+pub async fn admit(request: &HttpRequest, node: &Node) -> Result<Admission, ApiError> {
+    let ids = Ids::parse(request.query_string())?;
+    check_bucket(node, ids.bucket)?;
+    check_media_type(request)?;
+    let target = find_target(node, &ids).await?;
+    check_length(request, &target)?;
+    let held = node.holdings.get(target.object);
+    Ok(match held {
+        Some(held) if held.hash == target.hash => Admission::AlreadyHeld(target),
+        _ => Admission::Receive(target),
+    })
+}
+
+/// The metric label of a refusal.
+pub fn reason(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidRequest => "invalid_request",
+        ErrorKind::MalformedId => "malformed_id",
+        ErrorKind::UnknownObject => "unknown_object",
+        ErrorKind::WrongBag => "wrong_bag",
+        ErrorKind::BagNotAssigned => "bag_not_assigned",
+        ErrorKind::WrongBucket => "wrong_bucket",
+        ErrorKind::BucketNotAccepting => "bucket_not_accepting",
+        ErrorKind::Blacklisted => "blacklisted",
+        ErrorKind::WrongSize => "wrong_size",
+        ErrorKind::WrongHash => "wrong_hash",
+        ErrorKind::UnverifiableContent => "unverifiable_content",
+        ErrorKind::MissingFile => "missing_file",
+        ErrorKind::TooManyFiles => "too_many_files",
+        ErrorKind::TooLarge => "too_large",
+        ErrorKind::UnsupportedMediaType => "unsupported_media_type",
+        ErrorKind::RequestTimeout => "request_timeout",
+        ErrorKind::Overloaded => "overloaded",
+        ErrorKind::Unavailable => "unavailable",
+        ErrorKind::OutOfSpace => "out_of_space",
+        _ => "internal",
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Query {
+    data_object_id: Option<String>,
+    storage_bucket_id: Option<String>,
+    bag_id: Option<String>,
+}
+
+struct Ids {
+    object: ObjectId,
+    bucket: StorageBucketId,
+    bag: BagId,
+}
+
+impl Ids {
+    fn parse(query: &str) -> Result<Self, ApiError> {
+        let refuse = |message: String| ApiError::new(ErrorKind::InvalidRequest, message);
+        let query = web::Query::<Query>::from_query(query)
+            .map_err(|error| refuse(format!("the query cannot be read: {error}")))?
+            .into_inner();
+        let missing = |name: &str| refuse(format!("the query parameter '{name}' is missing"));
+        Ok(Self {
+            object: query.data_object_id.ok_or_else(|| missing("dataObjectId"))?.parse()?,
+            bucket: query.storage_bucket_id.ok_or_else(|| missing("storageBucketId"))?.parse()?,
+            bag: query.bag_id.ok_or_else(|| missing("bagId"))?.parse()?,
+        })
+    }
+}
+
+/// The bucket must be this worker's on chain, and one this node is configured for.
+fn check_bucket(node: &Node, bucket: StorageBucketId) -> Result<(), ApiError> {
+    let worker = node.config.worker;
+    let ours: Vec<String> = node.our_buckets().iter().map(ToString::to_string).collect();
+    if ours.contains(&bucket.to_string()) {
+        return Ok(());
+    }
+    let directory = node.view.read();
+    let operator = directory.storage_buckets.get(&bucket).map(|known| &known.operator);
+    let configured = node.config.buckets.contains(&bucket);
+    match operator {
+        Some(StorageOperator::Active { .. }) if !configured => {}
+        None if !configured => {}
+        Some(StorageOperator::Active { worker: other, .. }) => {
+            let message = format!("bucket {bucket} is operated by worker {other}, not by worker {worker}");
+            return Err(ApiError::new(ErrorKind::WrongBucket, message));
+        }
+        Some(StorageOperator::Missing | StorageOperator::Invited(_)) => {
+            let message = format!("bucket {bucket} has no active operator; worker {worker} must accept its invitation");
+            return Err(ApiError::new(ErrorKind::WrongBucket, message));
+        }
+        None => {
+            let message = format!("bucket {bucket} does not exist on chain");
+            return Err(ApiError::new(ErrorKind::WrongBucket, message));
+        }
+    }
+    let message = format!(
+        "bucket {bucket} takes no uploads on this node; it takes them for: {}",
+        if ours.is_empty() { "none".into() } else { ours.join(", ") }
+    );
+    Err(ApiError::new(ErrorKind::BucketNotAccepting, message))
+}
+
+fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
+    let header = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = header.unwrap_or_default();
+    if media_type.to_ascii_lowercase().starts_with("multipart/form-data") {
+        return Ok(());
+    }
+    let shown: String = media_type.chars().take(80).collect();
+    let message = format!("content type '{shown}' is not multipart/form-data: send the file as a form");
+    Err(ApiError::new(ErrorKind::UnsupportedMediaType, message))
+}
+
+async fn find_target(node: &Node, ids: &Ids) -> Result<Target, ApiError> {
+    let (object, bucket, bag) = (ids.object, ids.bucket, ids.bag);
+    let in_view = node.view.read().object(object).cloned();
+    let known = match in_view {
+        Some(known) if known.bag == bag => known,
+        Some(known) => {
+            let message = format!("object {object} is in bag {}, not in bag {bag}", known.bag);
+            return Err(ApiError::new(ErrorKind::WrongBag, message));
+        }
+        // It may have been created a moment ago: ask the chain itself, once.
+        None => ask_chain(node, object, bag).await?,
+    };
+    let assigned = {
+        let directory = node.view.read();
+        directory.bags.get(&bag).is_none_or(|known| known.stored_by.contains(&bucket))
+    };
+    if !assigned {
+        let message = format!("bag {bag} is not assigned to bucket {bucket}");
+        return Err(ApiError::new(ErrorKind::BagNotAssigned, message));
+    }
+    if node.view.read().blacklist.contains(&known.content_id) {
+        let message = format!("content {} of object {object} is on the blacklist", known.content_id);
+        return Err(ApiError::new(ErrorKind::Blacklisted, message));
+    }
+    let hash = known.content_id.parse().map_err(|error| {
+        let message = format!("object {object} cannot be verified: {error}");
+        ApiError::new(ErrorKind::UnverifiableContent, message)
+    })?;
+    Ok(Target { object, bucket, bag, size: known.size, hash, accepted: known.accepted })
+}
+
+async fn ask_chain(node: &Node, object: ObjectId, bag: BagId) -> Result<DataObject, ApiError> {
+    let answer = tokio::time::timeout(ASK_TIMEOUT, node.chain.data_object(bag, object)).await;
+    match answer {
+        Ok(Ok(Some(known))) => Ok(known),
+        Ok(Ok(None)) => {
+            let message = format!("object {object} does not exist in bag {bag}");
+            let status = actix_web::http::StatusCode::BAD_REQUEST;
+            Err(ApiError::new(ErrorKind::UnknownObject, message).with_status(status))
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, %object, "the chain could not be asked about an object");
+            Err(chain_is_away(object))
+        }
+        Err(_) => Err(chain_is_away(object)),
+    }
+}
+
+fn chain_is_away(object: ObjectId) -> ApiError {
+    let message = format!("object {object} is new to this node and the chain does not answer: try again");
+    ApiError::new(ErrorKind::Unavailable, message).retry_after(5)
+}
+
+/// A form is a little longer than its file; anything else is another file.
+fn check_length(request: &HttpRequest, target: &Target) -> Result<(), ApiError> {
+    let header = request.headers().get(header::CONTENT_LENGTH);
+    let Some(length) = header.and_then(|value| value.to_str().ok()?.parse::<u64>().ok()) else {
+        return Ok(());
+    };
+    let longest = target.size.saturating_add(FORM_BYTES_MAX);
+    if (target.size..=longest).contains(&length) {
+        return Ok(());
+    }
+    let message = format!(
+        "object {} has {} bytes on chain, and a form of {length} bytes cannot hold just that",
+        target.object, target.size
+    );
+    Err(ApiError::new(ErrorKind::WrongSize, message))
+}

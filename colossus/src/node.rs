@@ -1,0 +1,232 @@
+//! What the HTTP handlers know of the node: its parts, and the few things several handlers do.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use actix::{Addr, Message, dev::ToEnvelope, prelude::SendError};
+use shared::{
+    api::{ApiError, ErrorKind},
+    blob::BlobStore,
+    chain::{
+        Chain,
+        directory::Directory,
+        follower::{DirectoryView, StatusView},
+    },
+    hash::ContentHash,
+    ids::{BagId, ObjectId, StorageBucketId},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+
+use crate::{
+    accept::actor::{AcceptActor, ObjectStored, TroubleCell},
+    config::{Config, UploadsConfig},
+    holdings::{Holdings, OutboxEntry},
+    http::errors,
+    metrics::Metrics,
+    network::actor::{Announce, NetworkActor, PeerSide},
+    replicate::actor::{ObjectHeld, ReplicateActor},
+};
+
+/// Seconds after which an upload refused for want of a slot may come again.
+const SLOT_RETRY_AFTER_S: u32 = 5;
+
+/// Asks an actor to end. Actors know each other, so none ends by being forgotten.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
+/// The node's parts.
+pub struct Node {
+    /// The configuration.
+    pub config: Config,
+    /// How this node calls itself towards other storage nodes.
+    pub host_id: String,
+    /// When it started.
+    pub started: Instant,
+    /// The chain.
+    pub chain: Arc<dyn Chain>,
+    /// The directory at the newest block applied.
+    pub view: DirectoryView,
+    /// How far the follower is.
+    pub follower: StatusView,
+    /// What is held.
+    pub holdings: Holdings,
+    /// Slots and room of uploads.
+    pub uploads: Uploads,
+    /// All metrics.
+    pub metrics: Metrics,
+    /// Why objects cannot be accepted now, if so.
+    pub accept_trouble: TroubleCell,
+    /// Accepts on chain.
+    pub accept: Addr<AcceptActor>,
+    /// Fetches what is missing.
+    pub replicate: Addr<ReplicateActor>,
+    /// Gossips; absent when switched off.
+    pub network: Option<Addr<NetworkActor>>,
+    /// This node among its peers; absent when switched off.
+    pub peer: Option<Arc<PeerSide>>,
+}
+
+impl Node {
+    /// Buckets this node is responsible for at this moment.
+    pub fn our_buckets(&self) -> BTreeSet<StorageBucketId> {
+        our_buckets(&self.config, &self.view.read())
+    }
+
+    /// Objects held and not accepted on chain, and their bytes. Walks all that is held.
+    pub fn pending_totals(&self) -> (u64, u64) {
+        let directory = self.view.read();
+        let pending = |id: &ObjectId| directory.object(*id).is_none_or(|known| !known.accepted);
+        let sizes = self.holdings.ids().into_iter().filter(pending);
+        let sizes = sizes.filter_map(|id| self.holdings.get(id)).map(|held| held.size);
+        sizes.fold((0, 0), |(count, bytes), size| (count + 1, bytes + size))
+    }
+
+    /// Passes on that an upload became durable. Hints only: whoever misses one finds the object in
+    /// its table or in the next look at the chain.
+    pub fn object_stored(
+        &self,
+        object: ObjectId,
+        hash: ContentHash,
+        size: u64,
+        bag: BagId,
+        debt: Option<OutboxEntry>,
+    ) {
+        if let Some(entry) = debt {
+            hint(&self.accept, ObjectStored { object, entry }, "accept", &self.metrics);
+        }
+        hint(&self.replicate, ObjectHeld(object), "replicate", &self.metrics);
+        if let Some(network) = &self.network {
+            hint(network, Announce { object, hash, size, bag }, "network", &self.metrics);
+        }
+    }
+
+    /// An upload that had been finished came again: its debt to the chain is written down once more,
+    /// in case the object came here by other ways than an upload.
+    pub async fn repeat_upload(
+        &self,
+        object: ObjectId,
+        hash: ContentHash,
+        debt: Option<OutboxEntry>,
+    ) -> Result<(), ApiError> {
+        let Some(entry) = debt else { return Ok(()) };
+        let stored = self.holdings.store_copy(object, hash, debt).await;
+        if stored.map_err(errors::from_holdings)?.is_some() {
+            hint(&self.accept, ObjectStored { object, entry }, "accept", &self.metrics);
+        }
+        Ok(())
+    }
+}
+
+/// Buckets that the worker operates and that the configuration does not leave to others.
+pub fn our_buckets(config: &Config, directory: &Directory) -> BTreeSet<StorageBucketId> {
+    let mut buckets = directory.storage_buckets_of(config.worker);
+    if !config.buckets.is_empty() {
+        buckets.retain(|bucket| config.buckets.contains(bucket));
+    }
+    buckets
+}
+
+/// Milliseconds since the Unix epoch.
+pub fn now_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Sends a message that may be lost; says whether it was taken, and counts when it was not.
+pub fn hint<A, M>(to: &Addr<A>, message: M, actor: &'static str, metrics: &Metrics) -> bool
+where
+    A: actix::Actor + actix::Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    match to.try_send(message) {
+        Ok(()) => true,
+        Err(SendError::Full(_)) => {
+            metrics.mailbox_full.with_label_values(&[actor]).inc();
+            false
+        }
+        // The watchdog notices the death of an actor and ends the node.
+        Err(SendError::Closed(_)) => false,
+    }
+}
+
+/// Slots and disk space of the uploads under way.
+pub struct Uploads {
+    slots: Arc<Semaphore>,
+    reserved: Arc<AtomicU64>,
+    limits: UploadsConfig,
+    metrics: Metrics,
+}
+
+/// Disk space set aside for one upload.
+pub struct Room {
+    bytes: u64,
+    reserved: Arc<AtomicU64>,
+}
+
+/// One upload in the gauge.
+pub struct Counted(Metrics);
+
+impl Uploads {
+    /// All slots free.
+    pub fn new(limits: UploadsConfig, metrics: Metrics) -> Self {
+        let slots = Arc::new(Semaphore::new(limits.uploads_max));
+        Self { slots, reserved: Arc::default(), limits, metrics }
+    }
+
+    /// Bytes set aside for uploads under way.
+    pub fn reserved_bytes(&self) -> u64 {
+        self.reserved.load(Ordering::Relaxed)
+    }
+
+    /// A slot, or a polite refusal.
+    pub fn take_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.slots.clone().try_acquire_owned().map_err(|_| {
+            let max = self.limits.uploads_max;
+            let message = format!("this node receives {max} uploads at once, and all are taken: try again");
+            ApiError::new(ErrorKind::Overloaded, message).retry_after(SLOT_RETRY_AFTER_S)
+        })
+    }
+
+    /// Room for so many bytes beside what other uploads still have to write.
+    pub fn reserve(&self, bytes: u64, blobs: &BlobStore) -> Result<Room, ApiError> {
+        let free = blobs.free_bytes().map_err(errors::from_blob)?;
+        let before = self.reserved.fetch_add(bytes, Ordering::Relaxed);
+        let room = Room { bytes, reserved: self.reserved.clone() };
+        let needed = before.saturating_add(bytes).saturating_add(self.limits.free_space_min.0);
+        if needed > free {
+            let message = format!("no room for {bytes} bytes: upload to another bucket of the bag");
+            return Err(errors::out_of_space(message));
+        }
+        Ok(room)
+    }
+
+    /// Counts an upload as long as the value lives.
+    pub fn count(&self) -> Counted {
+        self.metrics.uploads_in_flight.inc();
+        Counted(self.metrics.clone())
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.reserved.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.uploads_in_flight.dec();
+    }
+}

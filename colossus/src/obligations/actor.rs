@@ -1,0 +1,172 @@
+//! Follows the chain and tells the other actors what it means for them. Ends when the follower ends,
+//! which the watchdog notices.
+//!
+//! What it tells are hints with a safety net: when a mailbox is full, everything is looked at again
+//! a moment later, and in any case from time to time.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, StreamHandler};
+use futures::stream;
+use shared::{
+    chain::{
+        directory::StorageNode,
+        follower::{DirectoryView, Follower, Update},
+    },
+    ids::StorageBucketId,
+};
+
+use super::core::{News, Scene, operators};
+use crate::{
+    accept::actor::{AcceptActor, ObjectsSettled},
+    config::Config,
+    holdings::Holdings,
+    janitor::actor::{JanitorActor, ObjectsDeleted},
+    metrics::Metrics,
+    node::{Stop, hint, our_buckets},
+    replicate::actor::{ObligationsChanged, ReplicateActor},
+};
+
+/// How often everything is compared although nothing asked for it.
+const LOOK_AT_ALL_INTERVAL: Duration = Duration::from_secs(300);
+/// How soon everything is compared after a message was lost.
+const LOOK_AGAIN_DELAY: Duration = Duration::from_secs(1);
+/// How often the gauges of what is held are set.
+const GAUGE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Where news goes.
+pub struct Readers {
+    /// Wants.
+    pub replicate: Addr<ReplicateActor>,
+    /// Acceptances.
+    pub accept: Addr<AcceptActor>,
+    /// Deletions.
+    pub janitor: Addr<JanitorActor>,
+}
+
+/// Follows; owns nothing but the follower.
+pub struct ObligationsActor {
+    config: Config,
+    follower: Option<Follower>,
+    view: DirectoryView,
+    holdings: Holdings,
+    readers: Readers,
+    metrics: Metrics,
+    operators: BTreeMap<StorageBucketId, StorageNode>,
+    again: Option<SpawnHandle>,
+}
+
+impl ObligationsActor {
+    /// Starts to read the follower's updates when it starts.
+    pub fn new(
+        config: Config,
+        follower: Follower,
+        holdings: Holdings,
+        readers: Readers,
+        metrics: Metrics,
+    ) -> Self {
+        let view = follower.directory();
+        let (operators, again) = (BTreeMap::new(), None);
+        let follower = Some(follower);
+        Self { config, follower, view, holdings, readers, metrics, operators, again }
+    }
+
+    fn look_at_all(&mut self, ctx: &mut Context<Self>) {
+        let held = self.holdings.ids();
+        let news = {
+            let directory = self.view.read();
+            self.operators = operators(&directory);
+            let ours = our_buckets(&self.config, &directory);
+            let holds = |object| self.holdings.contains(object);
+            Scene { directory: &directory, ours: &ours, holds: &holds }.look_at_all(&held)
+        };
+        self.tell(news, ctx);
+    }
+
+    fn look_at(&mut self, changes: &shared::chain::directory::Changes, ctx: &mut Context<Self>) {
+        // Vouchers change with every object; only operators and endpoints matter here.
+        let operators_changed = !changes.storage_buckets.is_empty()
+            && operators(&self.view.read()) != self.operators;
+        if operators_changed {
+            self.look_at_all(ctx);
+            return;
+        }
+        let news = {
+            let directory = self.view.read();
+            let ours = our_buckets(&self.config, &directory);
+            let holds = |object| self.holdings.contains(object);
+            Scene { directory: &directory, ours: &ours, holds: &holds }.look_at_changes(changes)
+        };
+        self.tell(news, ctx);
+    }
+
+    fn tell(&mut self, news: News, ctx: &mut Context<Self>) {
+        let (readers, metrics) = (&self.readers, &self.metrics);
+        let mut told = true;
+        if !news.wanted.is_empty() || !news.unwanted.is_empty() {
+            let message = ObligationsChanged { wanted: news.wanted, unwanted: news.unwanted };
+            told &= hint(&readers.replicate, message, "replicate", metrics);
+        }
+        if !news.settled.is_empty() {
+            told &= hint(&readers.accept, ObjectsSettled(news.settled), "accept", metrics);
+        }
+        if !news.deleted.is_empty() {
+            told &= hint(&readers.janitor, ObjectsDeleted(news.deleted), "janitor", metrics);
+        }
+        if !told && self.again.is_none() {
+            self.again = Some(ctx.run_later(LOOK_AGAIN_DELAY, |actor, ctx| {
+                actor.again = None;
+                actor.look_at_all(ctx);
+            }));
+        }
+    }
+
+    fn set_gauges(&mut self) {
+        let (objects, bytes) = self.holdings.totals();
+        self.metrics.objects.with_label_values(&["stored"]).set(objects as i64);
+        self.metrics.bytes.set(bytes as i64);
+        if let Ok(free) = self.holdings.blobs().free_bytes() {
+            self.metrics.disk_available.set(free as i64);
+        }
+    }
+}
+
+impl Actor for ObligationsActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        if let Some(follower) = self.follower.take() {
+            ctx.add_stream(stream::unfold(follower, |mut follower| async move {
+                follower.next().await.map(|update| (update, follower))
+            }));
+        }
+        self.set_gauges();
+        ctx.run_interval(GAUGE_INTERVAL, |actor, _| actor.set_gauges());
+        ctx.run_interval(LOOK_AT_ALL_INTERVAL, Self::look_at_all);
+    }
+}
+
+impl StreamHandler<Update> for ObligationsActor {
+    fn handle(&mut self, update: Update, ctx: &mut Context<Self>) {
+        match update {
+            Update::Reloaded { .. } => self.look_at_all(ctx),
+            Update::Applied { changes, .. } | Update::EndpointsFound { changes } => {
+                if !changes.is_empty() {
+                    self.look_at(&changes, ctx);
+                }
+            }
+        }
+    }
+
+    fn finished(&mut self, ctx: &mut Context<Self>) {
+        tracing::error!("the chain follower ended");
+        ctx.stop();
+    }
+}
+
+impl Handler<Stop> for ObligationsActor {
+    type Result = ();
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}

@@ -1,0 +1,248 @@
+//! Compares the directory with what is held. Pure: a directory, a set of ids, and what to look at go
+//! in, news for the other actors come out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shared::{
+    chain::directory::{Changes, DataObject, Directory, StorageNode},
+    ids::{BagId, ObjectId, StorageBucketId},
+};
+
+use crate::{
+    accept::core::Settlement,
+    replicate::core::{Source, Want},
+};
+
+/// What there is to tell.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Owed and not held.
+    pub wanted: Vec<(ObjectId, Want)>,
+    /// Not owed any more, if they ever were.
+    pub unwanted: Vec<ObjectId>,
+    /// Held, and gone on chain.
+    pub deleted: Vec<ObjectId>,
+    /// Settled on chain.
+    pub settled: Vec<(ObjectId, Settlement)>,
+}
+
+/// The directory and this node's place in it, at one moment.
+pub struct Scene<'a> {
+    /// The directory.
+    pub directory: &'a Directory,
+    /// Buckets this node is responsible for.
+    pub ours: &'a BTreeSet<StorageBucketId>,
+    /// Is this object held?
+    pub holds: &'a dyn Fn(ObjectId) -> bool,
+}
+
+impl Scene<'_> {
+    /// News of everything. `held` are the ids of all that is held.
+    pub fn look_at_all(&self, held: &[ObjectId]) -> News {
+        let mut news = News::default();
+        for bag in self.directory.bags.keys() {
+            self.look_at_bag(*bag, &mut news);
+        }
+        for object in held {
+            match self.directory.object(*object) {
+                None => {
+                    news.deleted.push(*object);
+                    news.settled.push((*object, Settlement::Gone));
+                }
+                Some(known) if known.accepted => {
+                    news.settled.push((*object, Settlement::Accepted));
+                }
+                Some(_) => {}
+            }
+        }
+        news
+    }
+
+    /// News of what changed.
+    pub fn look_at_changes(&self, changes: &Changes) -> News {
+        let mut news = News::default();
+        for bag in &changes.bags_stored {
+            self.look_at_bag(*bag, &mut news);
+        }
+        let moved = changes.objects_moved.keys();
+        let touched = changes.objects_added.iter().chain(&changes.objects_accepted).chain(moved);
+        for object in touched {
+            if let Some(known) = self.directory.object(*object) {
+                let sources = self.sources_of(known.bag);
+                self.look_at_object(known, sources, &mut news);
+            }
+        }
+        for object in &changes.objects_accepted {
+            news.settled.push((*object, Settlement::Accepted));
+        }
+        for object in changes.objects_removed.keys() {
+            news.settled.push((*object, Settlement::Gone));
+            news.unwanted.push(*object);
+            if (self.holds)(*object) {
+                news.deleted.push(*object);
+            }
+        }
+        news
+    }
+
+    fn look_at_bag(&self, bag: BagId, news: &mut News) {
+        let sources = self.sources_of(bag);
+        for object in self.directory.objects_of(bag) {
+            self.look_at_object(object, sources.clone(), news);
+        }
+    }
+
+    /// `sources` is `None` when the bag is not this node's.
+    fn look_at_object(&self, object: &DataObject, sources: Option<BTreeSet<Source>>, news: &mut News) {
+        if (self.holds)(object.id) {
+            return;
+        }
+        // Other content ids cannot be verified, so their bytes cannot be told from any others.
+        let (Some(sources), Ok(hash)) = (sources, object.content_id.parse()) else {
+            news.unwanted.push(object.id);
+            return;
+        };
+        let (size, bag, accepted) = (object.size, object.bag, object.accepted);
+        news.wanted.push((object.id, Want { hash, size, bag, accepted, sources }));
+    }
+
+    /// The other nodes that owe the bag; `None` if this one does not.
+    fn sources_of(&self, bag: BagId) -> Option<BTreeSet<Source>> {
+        let stored_by = &self.directory.bags.get(&bag)?.stored_by;
+        if stored_by.is_disjoint(self.ours) {
+            return None;
+        }
+        let others = self.directory.storage_nodes_of(bag).into_iter();
+        let others = others.filter(|node| !self.ours.contains(&node.bucket));
+        Some(others.filter_map(|node| node.endpoint).map(|root| Source(root.into())).collect())
+    }
+}
+
+/// Who operates what and where, to notice when that changes: then everything is looked at.
+pub fn operators(directory: &Directory) -> BTreeMap<StorageBucketId, StorageNode> {
+    directory.storage_nodes().map(|node| (node.bucket, node)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::{
+        chain::directory::{Bag, StorageBucket, StorageOperator},
+        hash::ContentHash,
+        ids::{AccountId, ChannelId, WorkerId},
+    };
+
+    use super::*;
+
+    fn bag(n: u64) -> BagId {
+        BagId::Channel(ChannelId(n))
+    }
+
+    fn object(id: u64, bag_number: u64, accepted: bool) -> (ObjectId, DataObject) {
+        let object = DataObject {
+            id: ObjectId(id),
+            bag: bag(bag_number),
+            size: 10,
+            content_id: ContentHash::of(&id.to_le_bytes()).to_string(),
+            accepted,
+            state_bloat_bond: 0,
+        };
+        (object.id, object)
+    }
+
+    /// Buckets 0 and 1 of two workers; bag 1 is in both, bag 2 only in bucket 1.
+    fn directory() -> Directory {
+        let bucket = |worker: u64| {
+            let operator = StorageOperator::Active {
+                worker: WorkerId(worker),
+                transactor: AccountId([0; 32]),
+                endpoint: Some(format!("http://node-{worker}/")),
+            };
+            (StorageBucketId(worker), StorageBucket { operator, ..StorageBucket::default() })
+        };
+        let stored_by = |buckets: &[u64], objects: &[u64]| Bag {
+            stored_by: buckets.iter().copied().map(StorageBucketId).collect(),
+            objects: objects.iter().copied().map(ObjectId).collect(),
+            ..Bag::default()
+        };
+        Directory {
+            storage_buckets: [bucket(0), bucket(1)].into(),
+            bags: [(bag(1), stored_by(&[0, 1], &[1, 2])), (bag(2), stored_by(&[1], &[3]))].into(),
+            objects: [object(1, 1, true), object(2, 1, false), object(3, 2, true)].into(),
+            ..Directory::default()
+        }
+    }
+
+    fn look<T>(directory: &Directory, held: &[u64], look: impl Fn(&Scene<'_>) -> T) -> T {
+        let ours = [StorageBucketId(0)].into();
+        let holds = |id: ObjectId| held.contains(&id.0);
+        look(&Scene { directory, ours: &ours, holds: &holds })
+    }
+
+    fn ids(news: &News) -> Vec<u64> {
+        news.wanted.iter().map(|(id, _)| id.0).collect()
+    }
+
+    #[test]
+    fn owed_minus_held_is_wanted() {
+        let news = look(&directory(), &[1], |scene| scene.look_at_all(&[ObjectId(1)]));
+        assert_eq!(ids(&news), [2]);
+        let want = &news.wanted[0].1;
+        assert!(!want.accepted);
+        assert_eq!(want.sources, [Source("http://node-1/".into())].into(), "never itself");
+        assert_eq!(news.unwanted, [ObjectId(3)], "another bucket's bag");
+        assert_eq!(news.settled, [(ObjectId(1), Settlement::Accepted)]);
+        assert!(news.deleted.is_empty());
+    }
+
+    #[test]
+    fn what_is_held_and_gone_is_told_once_found() {
+        let news = look(&directory(), &[1, 9], |scene| {
+            scene.look_at_all(&[ObjectId(1), ObjectId(9)])
+        });
+        assert_eq!(news.deleted, [ObjectId(9)]);
+        assert!(news.settled.contains(&(ObjectId(9), Settlement::Gone)));
+    }
+
+    #[test]
+    fn an_object_that_is_not_owed_any_more_is_kept_for_now() {
+        let news = look(&directory(), &[3], |scene| scene.look_at_all(&[ObjectId(3)]));
+        assert!(news.deleted.is_empty());
+    }
+
+    #[test]
+    fn changes_touch_only_what_changed() {
+        let mut directory = directory();
+        let (gone, last) = object(1, 1, true);
+        directory.objects.remove(&gone);
+        let changes = Changes {
+            objects_added: [ObjectId(2)].into(),
+            objects_accepted: [ObjectId(3)].into(),
+            objects_removed: [(gone, last)].into(),
+            ..Changes::default()
+        };
+        let news = look(&directory, &[1], |scene| scene.look_at_changes(&changes));
+        assert_eq!(ids(&news), [2]);
+        assert_eq!(news.deleted, [gone]);
+        assert_eq!(news.unwanted, [ObjectId(3), gone]);
+        let settled = [(ObjectId(3), Settlement::Accepted), (gone, Settlement::Gone)];
+        assert_eq!(news.settled, settled);
+    }
+
+    #[test]
+    fn a_bag_that_leaves_our_bucket_is_not_wanted_any_more() {
+        let mut directory = directory();
+        directory.bags.get_mut(&bag(1)).unwrap().stored_by = [StorageBucketId(1)].into();
+        let changes = Changes { bags_stored: [bag(1)].into(), ..Changes::default() };
+        let news = look(&directory, &[], |scene| scene.look_at_changes(&changes));
+        assert_eq!(news.unwanted, [ObjectId(1), ObjectId(2)]);
+    }
+
+    #[test]
+    fn foreign_content_ids_are_not_wanted() {
+        let mut directory = directory();
+        let foreign = directory.objects.get_mut(&ObjectId(2)).unwrap();
+        foreign.content_id = "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG".into();
+        let news = look(&directory, &[1], |scene| scene.look_at_all(&[ObjectId(1)]));
+        assert!(ids(&news).is_empty());
+    }
+}
