@@ -39,6 +39,11 @@ mod treasury;
 pub mod types;
 mod videos;
 
+#[cfg(test)]
+mod mock;
+#[cfg(test)]
+mod tests;
+
 pub use curators::CuratorGroupRecord;
 pub use pallet::*;
 pub use permissions::ContentActor;
