@@ -211,12 +211,12 @@ impl Chain for MemoryChain {
     }
 
     async fn finalized_head(&self) -> Result<BlockRef, ChainError> {
-        self.request().await?;
+        drop(self.request().await?);
         Ok(*self.head.borrow())
     }
 
     async fn finalized_after(&self, after: u32) -> Result<BlockRef, ChainError> {
-        self.request().await?;
+        drop(self.request().await?);
         let mut head = self.head.subscribe();
         let newest = head.wait_for(|head| head.number > after).await;
         newest

@@ -8,7 +8,7 @@
 //! - [`memory`]: a chain in memory for tests
 //! - [`contract`]: what every implementation of [`Chain`] has to do
 //!
-//! Two implementations of [`Chain`] pass one contract suite: `subxt` (a real node behind JSON-RPC)
+//! Two implementations of [`Chain`] pass one contract suite: [`subxt`] (a real node behind JSON-RPC)
 //! and [`memory`] (tests). Subscriptions are only wake-ups; what counts is *get the next finalised
 //! block by number, check its parent hash, apply it*.
 
@@ -23,6 +23,7 @@ pub mod directory;
 pub mod event;
 pub mod follower;
 pub mod memory;
+pub mod subxt;
 
 /// Number and hash of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,6 +224,14 @@ pub enum ChainError {
     /// The transaction was not taken into a block.
     #[error("the chain did not take the transaction: {0}")]
     NotTaken(String),
+    /// The endpoint as configured cannot work.
+    #[error("chain endpoint '{endpoint}': {cause}")]
+    BadEndpoint {
+        /// The URL as configured.
+        endpoint: String,
+        /// What is wrong and what to write.
+        cause: String,
+    },
     /// Not a usable key; the key itself is never shown.
     #[error("the signing key cannot be used: {cause}")]
     BadKey {
@@ -247,7 +256,10 @@ impl ChainError {
             | Self::TimedOut { .. }
             | Self::NoSuchBlock(_)
             | Self::NotTaken(_) => true,
-            Self::Unreadable { .. } | Self::Refused { .. } | Self::BadKey { .. } => false,
+            Self::Unreadable { .. }
+            | Self::Refused { .. }
+            | Self::BadKey { .. }
+            | Self::BadEndpoint { .. } => false,
         }
     }
 }
