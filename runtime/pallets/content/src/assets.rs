@@ -1,6 +1,7 @@
 //! The objects of channels and videos: the meeting point with the data directory.
 
-use crate::types::{Balance, ChannelBagWitness, StorageAssetsRecord};
+use crate::params::{ChannelBagWitness, StorageAssetsRecord};
+use crate::types::Balance;
 use crate::{Config, Error, Pallet};
 use frame_support::dispatch::DispatchResult;
 use frame_support::ensure;

@@ -1,12 +1,14 @@
 //! The life of a channel: creation, update, deletion, what its people say, and its funds.
 
 use crate::assets::AssetChange;
+use crate::params::{
+    ChannelBagWitness, ChannelCreationParametersRecord, ChannelUpdateParametersRecord,
+};
 use crate::permissions::{
     ChannelActionPermission, ChannelRole, ContentActor, PausableChannelFeature,
 };
 use crate::types::{
-    AgentPermissions, Balance, ChannelAssets, ChannelBagWitness, ChannelCreationParametersRecord,
-    ChannelFundsDestination, ChannelOwner, ChannelRecord, ChannelUpdateParametersRecord,
+    AgentPermissions, Balance, ChannelAssets, ChannelFundsDestination, ChannelOwner, ChannelRecord,
     Collaborators, StoredCollaborators, MAX_ASSETS_PER_CHANNEL,
 };
 use crate::{

@@ -9,7 +9,8 @@
 //! | module | what it owns |
 //! |---|---|
 //! | this file | configuration, state, genesis |
-//! | [`types`] | the shapes of channels, videos and their parameters |
+//! | [`types`] | the shapes of channels and videos |
+//! | [`params`] | the shapes of the arguments of calls |
 //! | [`permissions`] | actors, and who may do what |
 //! | `channels`, `videos` | their lives |
 //! | `assets` | their objects in the data directory |
@@ -33,6 +34,7 @@ mod events;
 mod moderation;
 pub mod nft_types;
 mod outside;
+pub mod params;
 pub mod permissions;
 pub mod token_types;
 mod treasury;
@@ -73,6 +75,7 @@ pub mod pallet {
         CuratorGroupRecord, PermissionsByLevel, MAX_CURATORS_PER_GROUP, MAX_LEVELS_PER_GROUP,
     };
     use crate::nft_types::*;
+    use crate::params::*;
     use crate::permissions::{ContentActor, PausableChannelFeature};
     use crate::token_types::*;
     use crate::types::*;

@@ -1,5 +1,6 @@
 //! A runtime of the real data directory and the content directory, with fixed members and groups.
 
+use crate::params::*;
 use crate::permissions::{ChannelActionPermission, ContentActor};
 use crate::types::*;
 use frame_support::dispatch::DispatchResult;

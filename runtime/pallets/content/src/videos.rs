@@ -1,11 +1,9 @@
 //! The life of a video: creation, update, deletion.
 
 use crate::assets::AssetChange;
+use crate::params::{VideoCreationParametersRecord, VideoUpdateParametersRecord};
 use crate::permissions::{ChannelActionPermission, ContentActor, PausableChannelFeature};
-use crate::types::{
-    ChannelRecord, VideoCreationParametersRecord, VideoRecord, VideoUpdateParametersRecord,
-    MAX_ASSETS_PER_VIDEO,
-};
+use crate::types::{ChannelRecord, VideoRecord, MAX_ASSETS_PER_VIDEO};
 use crate::{
     next_id, ChannelById, Config, Error, Event, NextVideoId, Pallet, VideoById,
     VideoStateBloatBondValue,
@@ -18,6 +16,8 @@ use pallet_storage::{BagIdType, DataObjectStorage};
 use sp_runtime::DispatchError;
 use std::collections::BTreeSet;
 
+type VideoAndChannel<AccountId> = (VideoRecord<AccountId>, ChannelRecord<AccountId>);
+
 impl<T: Config> Pallet<T> {
     /// The video, if there is one.
     pub(crate) fn video(video_id: Id) -> Result<VideoRecord<T::AccountId>, DispatchError> {
@@ -27,7 +27,7 @@ impl<T: Config> Pallet<T> {
     /// The video and its channel.
     pub(crate) fn video_and_channel(
         video_id: Id,
-    ) -> Result<(VideoRecord<T::AccountId>, ChannelRecord<T::AccountId>), DispatchError> {
+    ) -> Result<VideoAndChannel<T::AccountId>, DispatchError> {
         let video = Self::video(video_id)?;
         let channel = Self::channel(video.in_channel)?;
         Ok((video, channel))

@@ -3,7 +3,7 @@
 use crate::types::Balance;
 use crate::{Budget, Config, Pallet, WorkerById};
 use frame_support::dispatch::DispatchResult;
-use pallet_common::{Id, WorkingGroupAuth, WorkingGroupBudget};
+use pallet_common::{Id, WorkingGroupAuth, WorkingGroupBudget, WorkingGroupSpending};
 
 impl<T: Config<I>, I: 'static> WorkingGroupAuth<T::AccountId> for Pallet<T, I> {
     fn ensure_lead(account: &T::AccountId) -> DispatchResult {
@@ -30,5 +30,17 @@ impl<T: Config<I>, I: 'static> WorkingGroupBudget<Balance> for Pallet<T, I> {
 
     fn fund(amount: Balance) {
         Budget::<T, I>::mutate(|budget| *budget = budget.saturating_add(amount));
+    }
+}
+
+impl<T: Config<I>, I: 'static> WorkingGroupSpending<Balance> for Pallet<T, I> {
+    fn try_spend(amount: Balance) -> bool {
+        Budget::<T, I>::mutate(|budget| match budget.checked_sub(amount) {
+            Some(rest) => {
+                *budget = rest;
+                true
+            }
+            None => false,
+        })
     }
 }

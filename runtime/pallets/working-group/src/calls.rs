@@ -22,7 +22,7 @@ mod calls {
             Self::ensure_reward(reward_per_block)?;
             let creation_stake = Self::lock_creation_stake(opening_type)?;
 
-            let opening_id = NextOpeningId::<T, I>::mutate(crate::hiring::next_id);
+            let opening_id = NextOpeningId::<T, I>::mutate(next_id);
             OpeningById::<T, I>::insert(
                 opening_id,
                 Opening {

@@ -46,6 +46,7 @@ use frame_support::pallet_macros::import_section;
 #[import_section(errors::errors)]
 #[frame_support::pallet]
 pub mod pallet {
+    use super::hiring::next_id;
     use super::types::*;
     use super::CALL_WEIGHT;
     use frame_support::pallet_prelude::*;

@@ -5,7 +5,7 @@ use crate::types::{Balance, OpeningType, RewardPaymentType, StakePolicy, Vesting
 use crate::{Call, Event};
 use frame_support::traits::LockableCurrency;
 use frame_support::{assert_noop, assert_ok};
-use pallet_common::{WorkingGroupAuth, WorkingGroupBudget};
+use pallet_common::{WorkingGroupAuth, WorkingGroupBudget, WorkingGroupSpending};
 use sp_runtime::DispatchError;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -407,6 +407,9 @@ fn the_lead_spends_and_members_fund() {
             DispatchError::Unavailable
         );
         assert_eq!(Group::budget(), 40);
+        assert!(!Group::try_spend(41));
+        assert!(Group::try_spend(30));
+        assert_eq!(Group::budget(), 10);
     });
 }
 

@@ -2,6 +2,7 @@
 
 use super::Error;
 use crate::mock::*;
+use crate::params::*;
 use crate::permissions::ContentActor;
 use crate::types::*;
 use crate::{Call, ChannelById, Event};

@@ -2,9 +2,10 @@
 
 use super::Error;
 use crate::mock::*;
+use crate::params::{InitTransferParameters, PullPaymentElement};
 use crate::permissions::ContentActor;
+use crate::types::TransferCommitmentParameters;
 use crate::types::{ChannelOwner, Collaborators};
-use crate::types::{InitTransferParameters, PullPaymentElement, TransferCommitmentParameters};
 use crate::Call;
 use frame_support::assert_ok;
 use frame_system::RawOrigin;

@@ -3,6 +3,7 @@
 
 use super::Error;
 use crate::mock::*;
+use crate::params::*;
 use crate::permissions::ChannelActionPermission::{self, *};
 use crate::permissions::ContentActor;
 use crate::types::*;

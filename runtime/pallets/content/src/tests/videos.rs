@@ -3,8 +3,8 @@
 use super::Error;
 use crate::mock::*;
 use crate::nft_types::{InitTransactionalStatusRecord, NftIssuanceParametersRecord};
+use crate::params::*;
 use crate::permissions::{ContentActor, PausableChannelFeature};
-use crate::types::*;
 use crate::{Call, ChannelById, Event, VideoById};
 use frame_support::assert_ok;
 use sp_runtime::DispatchError;
