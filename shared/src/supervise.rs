@@ -132,6 +132,7 @@ pub async fn run_until_stop(watchdog: Watchdog) -> std::io::Result<Exit> {
 #[cfg(test)]
 mod tests {
     use actix::{Context, Handler, Message};
+    use futures::FutureExt;
 
     use super::*;
 
@@ -151,34 +152,22 @@ mod tests {
 
     #[actix::test]
     async fn the_death_of_a_critical_actor_is_noticed() {
-        tokio::time::pause();
         let (fragile, solid) = (Fragile.start(), Fragile.start());
         let watchdog = Watchdog::new()
             .watch("solid", &solid)
             .watch("fragile", &fragile);
         let mut first_dead = Box::pin(watchdog.first_dead());
-        let an_hour = Duration::from_secs(3600);
-        assert!(
-            tokio::time::timeout(an_hour, &mut first_dead)
-                .await
-                .is_err(),
-            "both live"
-        );
+        assert_eq!((&mut first_dead).now_or_never(), None, "both live");
         fragile.try_send(Boom).unwrap();
-        assert_eq!(
-            tokio::time::timeout(an_hour, first_dead).await,
-            Ok("fragile")
-        );
+        assert_eq!(first_dead.await, "fragile");
     }
 
     #[actix::test]
     async fn the_watchdog_does_not_keep_an_actor_alive() {
-        tokio::time::pause();
         let actor = Fragile.start();
         let watchdog = Watchdog::new().watch("dropped", &actor);
         drop(actor);
-        let dead = tokio::time::timeout(Duration::from_secs(60), watchdog.first_dead()).await;
-        assert_eq!(dead, Ok("dropped"));
+        assert_eq!(watchdog.first_dead().await, "dropped");
     }
 
     #[test]

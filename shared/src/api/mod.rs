@@ -6,6 +6,8 @@
 //! - [`client`]: [`client::StorageClient`], the only HTTP client for storage nodes
 
 pub mod client;
+#[cfg(test)]
+mod client_tests;
 pub mod error;
 pub mod wire;
 
