@@ -7,8 +7,9 @@
 //!
 //! Reads and writes may touch the disk: call them on the blocking pool, not in an actor.
 
+mod key;
+
 use std::{
-    borrow::Cow,
     marker::PhantomData,
     ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -18,13 +19,7 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{
-    hash::ContentHash,
-    ids::{
-        BagId, ChannelId, DistributionBucketId, DistributionFamilyId, MemberId, ObjectId,
-        StorageBucketId, VideoId, WorkerId,
-    },
-};
+pub use key::Key;
 
 /// Memory for cached pages.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -84,91 +79,6 @@ impl TableError {
     /// Whether the same operation may succeed later without anybody's doing.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::InUse { .. } | Self::Store { .. })
-    }
-}
-
-/// A key of a table: its bytes sort as the keys do.
-pub trait Key: Sized {
-    /// The bytes under which a value lies.
-    fn to_key(&self) -> Cow<'_, [u8]>;
-    /// The key again. `None` if these bytes are not one.
-    fn from_key(bytes: &[u8]) -> Option<Self>;
-}
-
-macro_rules! number_keys {
-    ($($id:ident),*) => {$(
-        /// Eight bytes, big endian.
-        impl Key for $id {
-            fn to_key(&self) -> Cow<'_, [u8]> {
-                Cow::Owned(self.0.to_be_bytes().to_vec())
-            }
-            fn from_key(bytes: &[u8]) -> Option<Self> {
-                bytes.try_into().ok().map(|bytes| Self(u64::from_be_bytes(bytes)))
-            }
-        }
-    )*};
-}
-number_keys!(
-    ObjectId,
-    MemberId,
-    ChannelId,
-    VideoId,
-    WorkerId,
-    StorageBucketId,
-    DistributionFamilyId
-);
-
-/// Eight bytes, big endian.
-impl Key for u64 {
-    fn to_key(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.to_be_bytes().to_vec())
-    }
-    fn from_key(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(u64::from_be_bytes)
-    }
-}
-
-/// Family, then index.
-impl Key for DistributionBucketId {
-    fn to_key(&self) -> Cow<'_, [u8]> {
-        Cow::Owned([self.family.0.to_be_bytes(), self.index.to_be_bytes()].concat())
-    }
-    fn from_key(bytes: &[u8]) -> Option<Self> {
-        let (family, index) = bytes.split_at_checked(8)?;
-        Some(Self {
-            family: DistributionFamilyId::from_key(family)?,
-            index: u64::from_key(index)?,
-        })
-    }
-}
-
-/// The digest.
-impl Key for ContentHash {
-    fn to_key(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.0)
-    }
-    fn from_key(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self)
-    }
-}
-
-/// The text.
-impl Key for String {
-    fn to_key(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(self.as_bytes())
-    }
-    fn from_key(bytes: &[u8]) -> Option<Self> {
-        String::from_utf8(bytes.to_vec()).ok()
-    }
-}
-
-/// The text of the id.
-impl Key for BagId {
-    fn to_key(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.to_string().into_bytes())
-    }
-    fn from_key(bytes: &[u8]) -> Option<Self> {
-        std::str::from_utf8(bytes).ok()?.parse().ok()
     }
 }
 
@@ -399,6 +309,7 @@ fn failure(dir: &Path, error: sled::Error) -> TableError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::ObjectId;
 
     type Entry = Result<(ObjectId, (String, u32)), TableError>;
 
@@ -441,27 +352,6 @@ mod tests {
         assert_eq!(table.len(), 3);
         table.clear().unwrap();
         assert!(table.is_empty());
-    }
-
-    #[test]
-    fn keys_sort_as_ids_and_come_back() {
-        fn check<K: Key + PartialEq + std::fmt::Debug>(ascending: &[K]) {
-            assert!(
-                ascending
-                    .windows(2)
-                    .all(|pair| pair[0].to_key() < pair[1].to_key())
-            );
-            for key in ascending {
-                assert_eq!(K::from_key(&key.to_key()).as_ref(), Some(key));
-            }
-            assert!(ascending.is_empty() || K::from_key(&[0xff; 3]).is_none());
-        }
-        check(&[0, 1, 255, 256, u64::MAX]);
-        check(&[ChannelId(9), ChannelId(10)]);
-        check(&["0:9", "0:10", "1:0"].map(|id| id.parse::<DistributionBucketId>().unwrap()));
-        check(&[ContentHash([1; 32]), ContentHash([2; 32])]);
-        check(&["dynamic:channel:1", "static:council"].map(|id| id.parse::<BagId>().unwrap()));
-        check(&["a".to_owned(), "b".to_owned()]);
     }
 
     #[test]
