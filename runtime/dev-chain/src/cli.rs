@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::admin;
 use crate::log;
 use crate::node::Node;
 use crate::rpc;
@@ -59,6 +60,9 @@ struct Serve {
     /// The port to listen on; 0 takes any that is free.
     #[arg(long, default_value_t = 9944, env = "DEV_CHAIN_PORT")]
     port: u16,
+    /// The port for /livez, /readyz and /metrics, on the same address; none without this.
+    #[arg(long, env = "DEV_CHAIN_ADMIN_PORT")]
+    admin_port: Option<u16>,
     /// Milliseconds between blocks when nothing happens.
     #[arg(long, default_value_t = 6_000, value_parser = clap::value_parser!(u64).range(1..))]
     block_time_ms: u64,
@@ -117,6 +121,11 @@ async fn serve_until_stopped(options: Serve) -> anyhow::Result<()> {
     let listener = bind(SocketAddr::new(options.host, options.port)).await?;
     let node = Arc::new(open(&options)?);
     let (address, server) = rpc::start(node.clone(), listener)?;
+    if let Some(port) = options.admin_port {
+        let admin = bind(SocketAddr::new(options.host, port)).await?;
+        tracing::info!(address = %admin.local_addr()?, "admin port");
+        tokio::spawn(admin::serve(admin, node.clone()));
+    }
     let best = node.store.best();
     tracing::info!(%address, number = best.header.number, hash = ?best.hash, "serving");
     println!("listening on ws://{address}");

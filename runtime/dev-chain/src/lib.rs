@@ -15,9 +15,11 @@
 //! | [`pool`] | transactions that wait |
 //! | [`sealer`] | when blocks are sealed |
 //! | [`rpc`] | the JSON-RPC server |
+//! | [`admin`] | liveness, readiness and metrics |
 //!
 //! Read [`node`] first, then [`store`] and [`executor`].
 
+pub mod admin;
 pub mod cli;
 pub mod executor;
 pub mod log;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use codec::Decode;
 use joystream_runtime::Moment;
@@ -79,6 +80,19 @@ pub enum SealError {
     Log(#[from] LogError),
 }
 
+/// What has happened since the process started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Transactions taken into the pool.
+    pub accepted: AtomicU64,
+    /// Transactions refused when they were submitted.
+    pub rejected: AtomicU64,
+    /// Transactions taken into a block.
+    pub included: AtomicU64,
+    /// Transactions dropped because a block refused them.
+    pub dropped: AtomicU64,
+}
+
 /// A running chain.
 pub struct Node {
     /// Blocks and states.
@@ -86,6 +100,7 @@ pub struct Node {
     pool: Mutex<Pool>,
     head: watch::Sender<Head>,
     submitted: Notify,
+    counters: Counters,
 }
 
 impl Node {
@@ -100,6 +115,7 @@ impl Node {
             pool: Mutex::default(),
             head,
             submitted: Notify::new(),
+            counters: Counters::default(),
         })
     }
 
@@ -123,8 +139,23 @@ impl Node {
         look(&self.pool.lock())
     }
 
+    /// What has happened since the process started.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     /// Takes a transaction into the pool.
     pub fn submit(&self, bytes: Vec<u8>) -> Result<H256, SubmitError> {
+        let result = self.check_and_insert(bytes);
+        let counter = match &result {
+            Ok(_) => &self.counters.accepted,
+            Err(_) => &self.counters.rejected,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        result
+    }
+
+    fn check_and_insert(&self, bytes: Vec<u8>) -> Result<H256, SubmitError> {
         let transaction = Transaction::parse(bytes)?;
         let hash = transaction.hash;
         if self.with_pool(|pool| pool.contains(&hash)) {
@@ -173,6 +204,13 @@ impl Node {
         let number = block.header.number;
         // After the block can be found: a transaction is always in the pool or in a block.
         self.pool.lock().settle(&filled.settled, number);
+        let dropped = filled.settled.len() - filled.included;
+        self.counters
+            .included
+            .fetch_add(filled.included as u64, Ordering::Relaxed);
+        self.counters
+            .dropped
+            .fetch_add(dropped as u64, Ordering::Relaxed);
         self.head.send_replace(Head { best: number });
         Ok(Sealed {
             number,

@@ -114,6 +114,11 @@ impl Pool {
         self.by_slot.len()
     }
 
+    /// How many bytes of transactions wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Does none wait?
     pub fn is_empty(&self) -> bool {
         self.by_slot.is_empty()

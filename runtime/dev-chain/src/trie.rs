@@ -23,7 +23,13 @@ pub struct TrieNode {
 
 /// All trie nodes of all blocks.
 pub struct Archive {
-    nodes: RwLock<HashMap<H256, Vec<u8>>>,
+    nodes: RwLock<Nodes>,
+}
+
+struct Nodes {
+    by_hash: HashMap<H256, Vec<u8>>,
+    /// What the encoded nodes add up to.
+    bytes: usize,
 }
 
 /// One block's state, for the state machine.
@@ -32,9 +38,9 @@ pub type Backend<'a> = TrieBackend<&'a Archive, Blake2Hasher>;
 impl Archive {
     /// An archive that knows the empty state only.
     pub fn new() -> Self {
-        let empty = (Self::empty_root(), vec![0u8]);
+        let by_hash = HashMap::from([(Self::empty_root(), vec![0u8])]);
         Self {
-            nodes: RwLock::new(HashMap::from([empty])),
+            nodes: RwLock::new(Nodes { by_hash, bytes: 1 }),
         }
     }
 
@@ -44,10 +50,14 @@ impl Archive {
     }
 
     /// Adds the nodes that a block wrote.
-    pub fn insert(&self, nodes: Vec<TrieNode>) {
-        self.nodes
-            .write()
-            .extend(nodes.into_iter().map(|node| (node.hash, node.bytes)));
+    pub fn insert(&self, added: Vec<TrieNode>) {
+        let mut nodes = self.nodes.write();
+        for node in added {
+            let bytes = node.bytes.len();
+            if nodes.by_hash.insert(node.hash, node.bytes).is_none() {
+                nodes.bytes += bytes;
+            }
+        }
     }
 
     /// The state with this root.
@@ -58,13 +68,7 @@ impl Archive {
     /// How many nodes are kept, and how many bytes they take.
     pub fn size(&self) -> (usize, usize) {
         let nodes = self.nodes.read();
-        (
-            nodes.len(),
-            nodes
-                .values()
-                .map(|bytes| bytes.len() + H256::len_bytes())
-                .sum(),
-        )
+        (nodes.by_hash.len(), nodes.bytes)
     }
 }
 
@@ -76,7 +80,7 @@ impl Default for Archive {
 
 impl TrieBackendStorage<Blake2Hasher> for Archive {
     fn get(&self, hash: &H256, _prefix: Prefix) -> Result<Option<Vec<u8>>, String> {
-        Ok(self.nodes.read().get(hash).cloned())
+        Ok(self.nodes.read().by_hash.get(hash).cloned())
     }
 }
 

@@ -15,7 +15,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jsonrpsee::core::{RegisterMethodError, SubscriptionError};
-use jsonrpsee::server::middleware::http::ProxyGetRequestLayer;
 use jsonrpsee::server::{
     BatchRequestConfig, PendingSubscriptionSink, Server, ServerConfig, ServerHandle,
     SubscriptionMessage, SubscriptionSink,
@@ -67,12 +66,8 @@ pub fn start(node: Arc<Node>, listener: TcpListener) -> anyhow::Result<(SocketAd
         .set_message_buffer_capacity(MESSAGES_BUFFERED_MAX)
         .set_tcp_no_delay(true)
         .build();
-    let probes =
-        ProxyGetRequestLayer::new([("/livez", "system_health"), ("/readyz", "system_health")])?;
-    let http = tower::ServiceBuilder::new()
-        // Wallets and apps in any browser origin may ask: nothing here depends on cookies.
-        .layer(CorsLayer::permissive())
-        .layer(probes);
+    // Wallets and apps in any browser origin may ask: nothing here depends on cookies.
+    let http = tower::ServiceBuilder::new().layer(CorsLayer::permissive());
     let server = Server::builder()
         .set_config(config)
         .set_http_middleware(http)
