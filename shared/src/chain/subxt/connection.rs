@@ -112,8 +112,7 @@ impl Connection {
         let header = header.ok_or_else(|| unreadable("the finalised head", "it has no header"))?;
         let number = u32::try_from(header.number);
         let number = number.map_err(|error| unreadable("the finalised head", error))?;
-        self.finalized_seen
-            .fetch_max(number, Ordering::Relaxed);
+        self.finalized_seen.fetch_max(number, Ordering::Relaxed);
         Ok(BlockRef {
             number,
             hash: BlockHash(hash.0),
