@@ -410,11 +410,10 @@ async fn upload_to(
     let part = reqwest::multipart::Part::stream_with_length(body, asset.size)
         .file_name(file_name(&asset.path));
     let answer = reqwest::Client::new()
-        .post(shared::api::upload_url(
-            &operator.endpoint,
-            id,
-            operator.bucket,
-            bag,
+        .post(format!(
+            "{}?dataObjectId={id}&storageBucketId={}&bagId={bag}",
+            api::url(&operator.endpoint, api::UPLOAD_ROUTE),
+            operator.bucket
         ))
         .multipart(reqwest::multipart::Form::new().part("file", part))
         .send()

@@ -8,7 +8,7 @@ use clap::Args;
 use futures::TryStreamExt;
 use shared::{
     api,
-    chain::{Chain, directory::DataObject},
+    chain::directory::DataObject,
     hash::{ContentHash, ContentHasher},
     ids::ObjectId,
 };

@@ -326,7 +326,9 @@ async fn edge_keeps_its_cache(network: &Network, object: &Published) -> Result<(
         Ok(cache().await? == "hit")
     })
     .await?;
-    network.kill("argus-1", network.pid("argus-1").await?).await?;
+    network
+        .kill("argus-1", network.pid("argus-1").await?)
+        .await?;
     eventually("the edge answers again", async || {
         Ok(network.http.head(&url).send().await.is_ok())
     })
