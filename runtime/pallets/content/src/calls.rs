@@ -1,11 +1,11 @@
-//! The calls, at the live chain's indexes: who may make them is checked here or in the module of their subject.
+//! The calls, at the live chain's indexes: who may make them is checked here or in the module of
+//! their subject. The file is long because the pallet's macro wants all of them in one block.
 
 use frame_support::pallet_macros::pallet_section;
 
 /// Part of the pallet's module.
 #[pallet_section]
 mod calls {
-    // The live interface decides how many arguments a call has.
     #[pallet::call]
     impl<T: Config> Pallet<T> {
         /// The lead forms a group of curators.

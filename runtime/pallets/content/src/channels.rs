@@ -205,7 +205,8 @@ impl<T: Config> Pallet<T> {
             .map_err(|_| Error::<T>::MaxNumberOfChannelCollaboratorsExceeded.into())
     }
 
-    /// A channel without videos goes, with its bag; its bond is repaid.
+    /// A channel without videos goes, with its bag; its bond is repaid to who deletes, and what a
+    /// member's channel has earned goes to the member.
     pub(crate) fn do_delete_channel(
         origin: OriginFor<T>,
         actor: ContentActor,
@@ -231,6 +232,10 @@ impl<T: Config> Pallet<T> {
         T::Storage::delete_dynamic_bag(sender.clone(), DynamicBagIdType::Channel(channel_id))?;
         ChannelById::<T>::remove(channel_id);
         let account = Self::channel_account(channel_id);
+        if let ChannelOwner::Member(member_id) = channel.owner {
+            let bond = channel.channel_state_bloat_bond.amount;
+            Self::pay_owner(member_id, &account, Self::withdrawable(&account, bond))?;
+        }
         Self::repay_bond(&account, channel.channel_state_bloat_bond, sender)?;
         Self::deposit_event(Event::ChannelDeleted(actor, channel_id));
         Ok(())
@@ -275,8 +280,7 @@ impl<T: Config> Pallet<T> {
         Self::ensure_feature(&channel, PausableChannelFeature::ChannelFundsTransfer)?;
         ensure!(amount > 0, Error::<T>::WithdrawFromChannelAmountIsZero);
         let account = Self::channel_account(channel_id);
-        let withdrawable =
-            T::Currency::balance(&account).saturating_sub(channel.channel_state_bloat_bond.amount);
+        let withdrawable = Self::withdrawable(&account, channel.channel_state_bloat_bond.amount);
         ensure!(
             amount <= withdrawable,
             Error::<T>::WithdrawalAmountExceedsChannelAccountWithdrawableBalance
@@ -284,9 +288,7 @@ impl<T: Config> Pallet<T> {
         let ChannelOwner::Member(member_id) = channel.owner else {
             return Err(DispatchError::Unavailable);
         };
-        let owner = T::Members::controller_account(member_id)
-            .ok_or(Error::<T>::ChannelOwnerMemberDoesNotExist)?;
-        Self::move_funds(&account, &owner, amount)?;
+        let owner = Self::pay_owner(member_id, &account, amount)?;
         let destination = ChannelFundsDestination::AccountId(owner);
         Self::deposit_event(Event::ChannelFundsWithdrawn(
             actor,
@@ -295,6 +297,23 @@ impl<T: Config> Pallet<T> {
             destination,
         ));
         Ok(())
+    }
+
+    /// What an account has beyond the bond on it.
+    fn withdrawable(account: &T::AccountId, bond: Balance) -> Balance {
+        T::Currency::balance(account).saturating_sub(bond)
+    }
+
+    /// Moves funds of a channel to the member who owns it, and says to which account.
+    fn pay_owner(
+        member_id: Id,
+        account: &T::AccountId,
+        amount: Balance,
+    ) -> Result<T::AccountId, DispatchError> {
+        let owner = T::Members::controller_account(member_id)
+            .ok_or(Error::<T>::ChannelOwnerMemberDoesNotExist)?;
+        Self::move_funds(account, &owner, amount)?;
+        Ok(owner)
     }
 
     /// The bond of future channels; it must keep the channel's account alive.

@@ -322,3 +322,29 @@ fn the_lead_sets_bonds() {
         assert_eq!(refused, Err(Error::ChannelStateBloatBondChanged.into()));
     });
 }
+
+#[test]
+fn what_a_deleted_channel_has_earned_goes_to_its_owner() {
+    use crate::permissions::ChannelActionPermission::{DeleteChannel, ManageNonVideoChannelAssets};
+    use frame_support::traits::fungible::Mutate;
+    let agent = collaborators(&[(OTHER, &[DeleteChannel, ManageNonVideoChannelAssets])]);
+    with_collaborators(agent, || {
+        let account = Content::channel_account(CHANNEL);
+        assert_ok!(Balances::mint_into(&account, 30));
+        let (owner, other) = (free(OWNER), free(OTHER));
+        let channel_bag_witness = ChannelBagWitness {
+            storage_buckets_num: 2,
+            distribution_buckets_num: 1,
+        };
+        let delete = Call::delete_channel {
+            actor: ContentActor::Member(OTHER),
+            channel_id: CHANNEL,
+            channel_bag_witness,
+            num_objects_to_delete: 2,
+        };
+        assert_ok!(call(member(OTHER), delete));
+        assert_eq!(free(OWNER), owner + 30);
+        let bonds = CHANNEL_BOND + 2 * OBJECT_BOND;
+        assert_eq!(free(OTHER), other + bonds, "bonds go to who deletes");
+    });
+}
