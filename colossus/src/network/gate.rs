@@ -259,6 +259,8 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
     use shared::{
         chain::{
@@ -276,8 +278,11 @@ mod tests {
     const NOW_MS: u64 = 1_000_000;
     const HEIGHT: u32 = 5_000;
 
-    fn transactor() -> Signer {
-        Signer::from_uri("//Colossus1//Transactor").unwrap()
+    /// Made once: deriving a key from its phrase takes long.
+    fn transactor() -> &'static Signer {
+        static SIGNER: LazyLock<Signer> =
+            LazyLock::new(|| Signer::from_uri("//Colossus1//Transactor").unwrap());
+        &SIGNER
     }
 
     fn directory() -> Directory {
@@ -308,7 +313,7 @@ mod tests {
     fn gossip(peer_id: PeerId) -> Gossip {
         let role = Role::StorageBucket { bucket: StorageBucketId(0), worker: WorkerId(1) };
         let binding =
-            Binding { genesis: GENESIS, role, peer_id, expires_ms: NOW_MS + 1 }.sign(&transactor());
+            Binding { genesis: GENESIS, role, peer_id, expires_ms: NOW_MS + 1 }.sign(transactor());
         let announcement = Announcement {
             bucket: StorageBucketId(0),
             object: ObjectId(7),
@@ -416,8 +421,9 @@ mod tests {
     fn old_nonces_do_not_come_back_when_they_are_forgotten() {
         let peer = NodeIdentity::generate().peer_id();
         let (mut gate, now) = (Gate::new(Limits::default()), Instant::now());
+        let spoken = gossip(peer);
         let mut say = |nonce| {
-            let mut message = gossip(peer);
+            let mut message = spoken;
             message.announcement.nonce = nonce;
             judge(&mut gate, peer, &message.encode(), now)
         };

@@ -1,0 +1,274 @@
+//! Several nodes in one process: what is uploaded to one comes to all, with and without gossip, and
+//! nothing is lost when a node or the chain goes away.
+
+mod harness;
+
+use std::time::Duration;
+
+use colossus::config::Config;
+use futures::StreamExt;
+use harness::{BAG, TestNode, bucket_of, bytes, chain, create_for, delete, eventually};
+use libp2p::gossipsub::IdentTopic;
+use shared::{
+    chain::{Chain, Signer},
+    hash::ContentHash,
+    ids::{ObjectId, WorkerId},
+    p2p::{
+        binding::{Binding, Role},
+        identity::NodeIdentity,
+        swarm,
+        wire::{Announcement, Gossip, topic_name},
+    },
+};
+
+fn with_gossip(config: &mut Config) {
+    config.p2p.enabled = true;
+    // Only gossip can be this quick.
+    config.replicate.list_delay = shared::config::TimeSpan(Duration::from_secs(3_600));
+}
+
+async fn connected(nodes: &[&TestNode]) {
+    eventually("all nodes see each other", async || {
+        for node in nodes {
+            if node.json("status").await["p2p"]["connectedPeers"] != nodes.len() - 1 {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn gossip_brings_a_pending_object_to_all_holders() {
+    let chain = chain(3);
+    let mut nodes = Vec::new();
+    for worker in 1..=3 {
+        // Nobody accepts, so only the announcement can tell.
+        let silent = |config: &mut Config| {
+            with_gossip(config);
+            config.accept.batch_delay = shared::config::TimeSpan(Duration::from_secs(3_600));
+        };
+        nodes.push(TestNode::start(&chain, worker, silent).await);
+    }
+    connected(&nodes.iter().collect::<Vec<_>>()).await;
+    let file = bytes(1, 1_000_000);
+    create_for(&chain, 1, &file);
+    // The mesh forms with gossipsub's heartbeat.
+    eventually("the announcement is heard", async || {
+        nodes[0].upload(1, &file).await.status() == 201
+            && nodes[1].metric("storage_gossip_received_total{verdict=\"accepted\"").await > 0.0
+            || announce_again(&nodes[0], 1, &file).await
+    })
+    .await;
+    eventually("all hold it", async || nodes.iter().all(|node| node.holds(1))).await;
+    for node in nodes {
+        assert!(!node.accepted(1));
+        let copy = node.get_as_peer("files/1").await.bytes().await.unwrap();
+        assert_eq!(copy, file);
+        node.stop().await;
+    }
+}
+
+/// Announces an object that is held; gossip reaches only who has joined the mesh by then.
+async fn announce_again(node: &TestNode, id: u64, file: &[u8]) -> bool {
+    let (hash, size) = (ContentHash::of(file), file.len() as u64);
+    node.node.node().object_stored(ObjectId(id), hash, size, BAG, None);
+    false
+}
+
+#[actix_web::test]
+async fn without_gossip_it_takes_a_little_longer() {
+    let chain = chain(3);
+    let mut nodes = Vec::new();
+    for worker in 1..=3 {
+        nodes.push(TestNode::start(&chain, worker, |_| {}).await);
+    }
+    for id in 1..=20 {
+        let file = bytes(id, 20_000);
+        create_for(&chain, id, &file);
+        assert_eq!(nodes[(id % 3) as usize].upload(id, &file).await.status(), 201);
+    }
+    eventually("all hold all", async || {
+        nodes.iter().all(|node| (1..=20).all(|id| node.holds(id) && node.accepted(id)))
+    })
+    .await;
+    for node in nodes {
+        assert_eq!(node.metric("storage_accept_outbox_objects").await, 0.0);
+        node.stop().await;
+    }
+}
+
+#[actix_web::test]
+async fn pending_objects_are_found_in_lists() {
+    let chain = chain(2);
+    let no_key = |config: &mut Config| config.keys.transactor_uri = None;
+    let one = TestNode::start(&chain, 1, no_key).await;
+    let two = TestNode::start(&chain, 2, no_key).await;
+    let file = bytes(1, 20_000);
+    create_for(&chain, 1, &file);
+    assert_eq!(one.upload(1, &file).await.status(), 201);
+    eventually("the other finds it", async || two.holds(1)).await;
+    assert!(!two.accepted(1));
+    one.stop().await;
+    two.stop().await;
+}
+
+#[actix_web::test]
+async fn a_node_that_was_away_catches_up() {
+    let chain = chain(2);
+    let one = TestNode::start(&chain, 1, |_| {}).await;
+    let two = TestNode::start(&chain, 2, |_| {}).await;
+    create_for(&chain, 1, b"before");
+    assert_eq!(one.upload(1, b"before").await.status(), 201);
+    eventually("the other holds it", async || two.holds(1)).await;
+    let dir = two.stop().await;
+    create_for(&chain, 2, b"meanwhile");
+    assert_eq!(one.upload(2, b"meanwhile").await.status(), 201);
+    let two = TestNode::start_in(dir, &chain, 2, |_| {}).await;
+    assert!(two.holds(1), "what it had it has");
+    eventually("what it missed it gets", async || two.holds(2)).await;
+    assert_eq!(two.metric("storage_fetches_total{outcome=\"fetched\"").await, 1.0);
+    one.stop().await;
+    two.stop().await;
+}
+
+#[actix_web::test]
+async fn the_debt_to_the_chain_survives_restarts_and_outages() {
+    let chain = chain(1);
+    let never = |config: &mut Config| {
+        config.accept.batch_delay = shared::config::TimeSpan(Duration::from_secs(3_600));
+    };
+    let node = TestNode::start(&chain, 1, never).await;
+    create_for(&chain, 1, b"owed");
+    assert_eq!(node.upload(1, b"owed").await.status(), 201);
+    let dir = node.stop().await;
+    chain.refuse_next("the pool is full");
+    let node = TestNode::start_in(dir, &chain, 1, |_| {}).await;
+    eventually("it is accepted in the end", async || node.accepted(1)).await;
+    eventually("the outbox is empty", async || {
+        node.metric("storage_accept_outbox_objects").await == 0.0
+    })
+    .await;
+    assert_eq!(node.metric("storage_accept_batches_total{outcome=\"failed\"").await, 1.0);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn deleted_objects_go_and_shared_bytes_stay() {
+    let chain = chain(1);
+    let node = TestNode::start(&chain, 1, |_| {}).await;
+    for id in [1, 2] {
+        create_for(&chain, id, b"the same bytes");
+        assert_eq!(node.upload(id, b"the same bytes").await.status(), 201);
+    }
+    eventually("both are accepted", async || node.accepted(1) && node.accepted(2)).await;
+    delete(&chain, 1);
+    eventually("one is gone", async || !node.holds(1)).await;
+    assert_eq!(node.get("files/2").await.bytes().await.unwrap(), "the same bytes");
+    delete(&chain, 2);
+    eventually("the file is gone", async || node.files_on_disk().is_empty()).await;
+    assert_eq!(node.get("files/2").await.status(), 404);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_damaged_index_is_made_again_from_files_and_chain() {
+    let chain = chain(1);
+    let node = TestNode::start(&chain, 1, |_| {}).await;
+    create_for(&chain, 1, b"kept");
+    assert_eq!(node.upload(1, b"kept").await.status(), 201);
+    eventually("it is accepted", async || node.accepted(1)).await;
+    let dir = node.stop().await;
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let node = TestNode::start_in(dir, &chain, 1, |_| {}).await;
+    assert!(node.holds(1));
+    assert_eq!(node.get("files/1").await.bytes().await.unwrap(), "kept");
+    node.stop().await;
+}
+
+/// A stranger with a key of its own who says things on the topic.
+struct Stranger {
+    swarm: libp2p::Swarm<swarm::NodeBehaviour>,
+    topic: IdentTopic,
+    identity: NodeIdentity,
+}
+
+impl Stranger {
+    async fn meet(node: &TestNode, genesis: shared::ids::BlockHash) -> Self {
+        let identity = NodeIdentity::generate();
+        let topic = IdentTopic::new(topic_name(genesis));
+        let mut swarm = swarm::build(&identity, &topic, "stranger".into()).unwrap();
+        let address = eventually_some(async || {
+            node.node.node().peer.as_ref()?.listen_addresses().first().cloned()
+        })
+        .await;
+        swarm.dial(address.parse::<shared::p2p::Multiaddr>().unwrap()).unwrap();
+        Self { swarm, topic, identity }
+    }
+
+    /// Says it until the node has counted it.
+    async fn say_until(&mut self, node: &TestNode, mut what: impl FnMut(u64) -> Vec<u8>, verdict: &str) {
+        let line = format!("storage_gossip_received_total{{verdict=\"{verdict}\"");
+        let deadline = tokio::time::Instant::now() + harness::PATIENCE;
+        let mut nonce = 0;
+        while node.metric(&line).await == 0.0 {
+            assert!(tokio::time::Instant::now() < deadline, "never counted: {verdict}");
+            nonce += 1;
+            // Fails until the node has subscribed; then it is said again.
+            let _published = self.swarm.behaviour_mut().gossip.publish(self.topic.hash(), what(nonce));
+            let driven = async { while self.swarm.next().await.is_some() {} };
+            let _time_is_over = tokio::time::timeout(Duration::from_millis(100), driven).await;
+        }
+    }
+
+    fn gossip(&self, genesis: shared::ids::BlockHash, signer: &Signer, nonce: u64) -> Vec<u8> {
+        let bucket = bucket_of(2);
+        let role = Role::StorageBucket { bucket, worker: WorkerId(2) };
+        let peer_id = self.identity.peer_id();
+        let binding = Binding { genesis, role, peer_id, expires_ms: u64::MAX }.sign(signer);
+        let announcement = Announcement {
+            bucket,
+            object: ObjectId(1),
+            hash: ContentHash::of(b"x"),
+            size: 1,
+            height: 1,
+            nonce,
+        };
+        Gossip { binding, announcement }.encode()
+    }
+}
+
+async fn eventually_some<T>(mut get: impl AsyncFnMut() -> Option<T>) -> T {
+    let mut found = None;
+    eventually("there is one", async || {
+        found = get().await;
+        found.is_some()
+    })
+    .await;
+    found.unwrap()
+}
+
+#[actix_web::test]
+async fn strangers_are_heard_counted_and_not_believed() {
+    let chain = chain(2);
+    let genesis = chain.genesis_hash().await.unwrap();
+    let node = TestNode::start(&chain, 1, with_gossip).await;
+    create_for(&chain, 1, b"x");
+
+    let mut stranger = Stranger::meet(&node, genesis).await;
+    stranger.say_until(&node, |nonce| format!("rubbish {nonce}").into_bytes(), "malformed").await;
+
+    let mut stranger = Stranger::meet(&node, genesis).await;
+    let eve = Signer::from_uri("//Eve").unwrap();
+    let forged: Vec<_> = (0..200).map(|nonce| stranger.gossip(genesis, &eve, nonce)).collect();
+    stranger.say_until(&node, |nonce| forged[nonce as usize].clone(), "bad_signature").await;
+    assert_eq!(node.metric("storage_gossip_received_total{verdict=\"accepted\"").await, 0.0);
+
+    // The same words with the transactor's own signature are believed.
+    let mut bound = Stranger::meet(&node, genesis).await;
+    let transactor = Signer::from_uri("//Colossus2//Transactor").unwrap();
+    let honest: Vec<_> = (0..200).map(|nonce| bound.gossip(genesis, &transactor, nonce)).collect();
+    bound.say_until(&node, |nonce| honest[nonce as usize].clone(), "accepted").await;
+    node.stop().await;
+}
