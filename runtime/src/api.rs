@@ -31,7 +31,7 @@ pub fn dispatch(function: &str, arguments: &[u8]) -> Option<Vec<u8>> {
 /// The interfaces and their versions, as part of [`VERSION`].
 pub const RUNTIME_API_VERSIONS: sp_version::ApisVec = generated::RUNTIME_API_VERSIONS;
 
-/// The metadata (V14) of this runtime, SCALE-encoded: what `shared/chain/metadata.scale` holds.
+/// The metadata (V14) of this runtime, SCALE-encoded.
 pub fn metadata() -> Vec<u8> {
     codec::Encode::encode(&Runtime::metadata())
 }

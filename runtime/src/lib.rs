@@ -13,6 +13,7 @@
 //! | [`account_data`] | balances in the live chain's stored shape |
 //! | [`prefixes`] | storage prefixes that differ from pallet names |
 //! | [`api`] | the runtime interface that nodes call, and its native dispatcher |
+//! | [`interface`] | the metadata that clients are generated from |
 //! | [`accounts`] | the well-known accounts of a development chain |
 //! | [`genesis`] | the first block of a development chain |
 //!
@@ -24,6 +25,7 @@ pub mod api;
 pub mod configs;
 pub mod fees;
 pub mod genesis;
+pub mod interface;
 pub mod prefixes;
 
 use sp_runtime::generic;

@@ -111,6 +111,15 @@ fn the_list_covers_the_pallets_that_clients_rely_on() {
 }
 
 #[test]
+fn the_exported_interface_lacks_nothing_but_words() {
+    let exported = describe(&joystream_runtime::interface::metadata());
+    assert_eq!(exported, ours());
+    assert!(
+        joystream_runtime::interface::metadata().len() < joystream_runtime::api::metadata().len()
+    );
+}
+
+#[test]
 fn the_exported_metadata_is_up_to_date() {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -118,7 +127,7 @@ fn the_exported_metadata_is_up_to_date() {
     );
     let exported = std::fs::read(path).expect("shared/chain/metadata.scale exists");
     assert!(
-        exported == joystream_runtime::api::metadata(),
+        exported == joystream_runtime::interface::metadata(),
         "shared/chain/metadata.scale is stale: run `cargo run -p dev-chain -- export-metadata shared/chain/metadata.scale`"
     );
 }

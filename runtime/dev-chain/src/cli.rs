@@ -39,7 +39,7 @@ enum Command {
         #[arg(long, env = "DEV_CHAIN_DATA_DIR")]
         data_dir: PathBuf,
     },
-    /// Write the runtime's metadata, SCALE-encoded, to a file.
+    /// Write the runtime's metadata without its documentation, SCALE-encoded, to a file.
     ExportMetadata {
         /// The file to write.
         path: PathBuf,
@@ -193,7 +193,7 @@ fn verify(directory: &Path) -> anyhow::Result<()> {
 }
 
 fn export_metadata(path: &Path) -> anyhow::Result<()> {
-    let metadata = joystream_runtime::api::metadata();
+    let metadata = joystream_runtime::interface::metadata();
     std::fs::write(path, &metadata).with_context(|| format!("cannot write {}", path.display()))?;
     println!("wrote {} bytes to {}", metadata.len(), path.display());
     Ok(())

@@ -34,7 +34,7 @@ const RECORD_BYTES_MAX: usize = 256 * 1024 * 1024;
 pub struct Stamp {
     /// Hash of block 0.
     pub genesis: H256,
-    /// Hash of the runtime's metadata.
+    /// Hash of the runtime's metadata without its documentation.
     pub interface: H256,
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use joystream_runtime::{Header, api, genesis};
+use joystream_runtime::{Header, genesis, interface};
 use parking_lot::{Mutex, RwLock};
 use sp_core::H256;
 use sp_crypto_hashing::blake2_256;
@@ -55,7 +55,7 @@ impl Store {
         let genesis = executor::genesis_block(&archive, genesis::development());
         let stamp = Stamp {
             genesis: genesis.header.hash(),
-            interface: H256(blake2_256(&api::metadata())),
+            interface: H256(blake2_256(&interface::metadata())),
         };
         let store = Self {
             archive,

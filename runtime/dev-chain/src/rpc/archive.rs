@@ -102,7 +102,7 @@ async fn storage(
 ) -> SubscriptionResult {
     let (hash, items) = match storage_params(&params) {
         Ok(query) => query,
-        Err(error) => return Ok(pending.reject(error).await),
+        Err(error) => return reject(pending, error).await,
     };
     let events = tokio::task::spawn_blocking(move || storage_events(&node, hash, items)).await?;
     let sink = pending.accept().await?;

@@ -36,7 +36,7 @@ async fn submit_and_watch(
 ) -> SubscriptionResult {
     let transaction: Bytes = match required(&mut params.sequence()) {
         Ok(transaction) => transaction,
-        Err(error) => return Ok(pending.reject(error).await),
+        Err(error) => return reject(pending, error).await,
     };
     let mut head = node.subscribe();
     let before = head.borrow_and_update().best;
@@ -44,7 +44,7 @@ async fn submit_and_watch(
     let bytes = transaction.0.clone();
     let submitted = tokio::task::spawn_blocking(move || submitting.submit(bytes)).await?;
     if let Err(error) = submitted {
-        return Ok(pending.reject(RpcError::from(error)).await);
+        return reject(pending, error.into()).await;
     }
     let sink = pending.accept().await?;
     notify(&sink, &json!("ready")).await?;
@@ -119,7 +119,7 @@ impl Watched {
                 .block(*number)
                 .is_some_and(|block| block.extrinsics.contains(&self.bytes))
         };
-        let status = match (searched + 1..=best).find(holds) {
+        match (searched + 1..=best).find(holds) {
             Some(number) => {
                 let block = node.store.block(number)?.hash;
                 self.progress = Progress::Included { number, block };
@@ -133,7 +133,6 @@ impl Watched {
                 self.progress = Progress::Over;
                 Some(json!("invalid"))
             }
-        };
-        status
+        }
     }
 }

@@ -126,3 +126,9 @@ async fn notify(sink: &SubscriptionSink, value: &impl Serialize) -> Subscription
     let message: SubscriptionMessage = serde_json::value::to_raw_value(value)?.into();
     Ok(sink.send(message).await?)
 }
+
+/// Answers a subscription with an error instead of notifications.
+async fn reject(pending: PendingSubscriptionSink, error: RpcError) -> SubscriptionResult {
+    pending.reject(error).await;
+    Ok(())
+}

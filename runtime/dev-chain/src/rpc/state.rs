@@ -143,7 +143,7 @@ async fn subscribe_storage(
     let keys = required::<Vec<Bytes>>(&mut params.sequence());
     let keys = match keys.and_then(|keys| ensure_few(&keys).map(|()| keys)) {
         Ok(keys) => keys,
-        Err(error) => return Ok(pending.reject(error).await),
+        Err(error) => return reject(pending, error).await,
     };
     let mut head = node.subscribe();
     let sink = pending.accept().await?;
