@@ -1,5 +1,7 @@
 //! The program as a process of its own: killed, restarted, verified.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

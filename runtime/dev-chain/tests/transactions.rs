@@ -1,5 +1,7 @@
 //! Transactions and history through a real WebSocket; blocks are sealed by hand.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
