@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-use describe::{Interface, describe};
+use describe::{describe, Interface};
 
 #[path = "../tests/interface/describe.rs"]
 mod describe;
