@@ -1,1 +1,39 @@
-//! Argus, the edge cache: fetches verified ranges, keeps what is wanted, streams to viewers.
+//! Argus, the edge cache: fetches verified ranges from storage nodes, keeps what is wanted, streams to
+//! viewers. No byte leaves that was not verified against the hash on chain.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`http`] | the public interface; **the playback story** is [`http::asset`] |
+//! | [`catalog`] | which objects this node distributes, by the finalised chain |
+//! | [`cache`] | what is kept on disk; [`cache::keeper`] decides, [`cache::object`] is one open object |
+//! | [`fill`] | how objects come from storage nodes: extents, proofs, sources |
+//! | [`content`] | [`content::Content`]: hash and size, the key of the cache |
+//! | [`node`] | puts the parts together: start and stop order |
+//! | [`config`], [`metrics`], [`cli`] | knobs, figures, command line |
+//!
+//! Reading order: `http::asset`, `cache::object`, `cache::keeper::core`, `fill::task`, `fill::extent`.
+//!
+//! # Invariants
+//!
+//! - A group is marked present after it has been verified and written, and only then is it served.
+//! - A viewer of an object that fails gets a broken connection, never a short success.
+//! - The cache's limit is never exceeded: an object is admitted with all its bytes reserved.
+//! - Bytes never enter a mailbox, and a hit asks no actor.
+//!
+//! # What a crash loses
+//!
+//! Groups verified since the last flush (seconds). What the maps on disk claim is verified again before
+//! it is served.
+
+pub mod cache;
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod content;
+pub mod fill;
+pub mod http;
+pub mod metrics;
+pub mod node;
+
+pub use cli::cli_main;
+pub use node::{Node, StartError};

@@ -172,6 +172,17 @@ impl FetchError {
         }
     }
 
+    /// Did the node answer that there is no such range?
+    pub fn is_unsatisfiable(&self) -> bool {
+        matches!(
+            self,
+            Self::Status {
+                status: StatusCode::RANGE_NOT_SATISFIABLE,
+                ..
+            }
+        )
+    }
+
     /// Did the node answer that it does not have it?
     pub fn is_not_found(&self) -> bool {
         matches!(

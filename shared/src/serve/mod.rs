@@ -43,24 +43,26 @@ pub const SNIFF_BYTES: usize = 4096;
 pub struct Head {
     len: u64,
     etag: HeaderValue,
-    content_type: HeaderValue,
+    content_type: Option<HeaderValue>,
     cache_control: HeaderValue,
     extra: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Head {
-    /// An object of this length and content. `content_type` usually comes from [`sniff`].
-    pub fn new(len: u64, etag: ContentHash, content_type: &'static str) -> Self {
+    /// An object of this length and content. `content_type` usually comes from [`sniff`]; it is left
+    /// out where the bytes are not at hand, which only an answer without them may do.
+    pub fn new(len: u64, etag: ContentHash, content_type: impl Into<Option<&'static str>>) -> Self {
+        let content_type = content_type.into();
         let etag = HeaderValue::from_str(&format!("\"{etag}\""))
             .expect("base58 in quotes is a header value");
         let mut head = Self {
             len,
             etag,
-            content_type: HeaderValue::from_static(content_type),
+            content_type: content_type.map(HeaderValue::from_static),
             cache_control: HeaderValue::from_static("public, max-age=31536000, immutable"),
             extra: Vec::new(),
         };
-        if content_type.starts_with("image/svg") {
+        if content_type.is_some_and(|content_type| content_type.starts_with("image/svg")) {
             // A drawing may carry scripts, and is shown from the node's own origin.
             let policy = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
             head.extra.push((
@@ -113,11 +115,13 @@ impl Head {
     fn start_with_body(
         &self,
         status: StatusCode,
-        content_type: HeaderValue,
+        content_type: Option<HeaderValue>,
     ) -> HttpResponseBuilder {
         let mut response = self.start(status);
+        if let Some(content_type) = content_type {
+            response.insert_header((header::CONTENT_TYPE, content_type));
+        }
         response
-            .insert_header((header::CONTENT_TYPE, content_type))
             .insert_header((
                 header::CONTENT_DISPOSITION,
                 HeaderValue::from_static("inline"),
@@ -188,9 +192,9 @@ where
             }
         }
         Answer::Several(ranges) => {
-            let layout = multipart::Layout::new(&ranges, head.len, &head.content_type);
+            let layout = multipart::Layout::new(&ranges, head.len, head.content_type.as_ref());
             let mut response =
-                head.start_with_body(StatusCode::PARTIAL_CONTENT, layout.content_type());
+                head.start_with_body(StatusCode::PARTIAL_CONTENT, Some(layout.content_type()));
             if is_head(request) {
                 response.body(LengthOnly(layout.len()))
             } else {

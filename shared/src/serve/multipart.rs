@@ -25,10 +25,12 @@ pub struct Layout {
 
 impl Layout {
     /// Lays out these ranges of an object of `total` bytes.
-    pub fn new(ranges: &[ByteRange], total: u64, content_type: &HeaderValue) -> Self {
+    pub fn new(ranges: &[ByteRange], total: u64, content_type: Option<&HeaderValue>) -> Self {
         // Random, so that nobody can upload an object that contains it.
         let boundary = format!("{:032x}", rand::random::<u128>());
-        let content_type = content_type.to_str().unwrap_or("application/octet-stream");
+        let content_type = content_type
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("application/octet-stream");
         let parts = ranges
             .iter()
             .map(|range| {

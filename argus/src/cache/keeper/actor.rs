@@ -1,0 +1,471 @@
+//! The keeper's mailbox, timer and hands. It decides nothing: see [`super::core`].
+//!
+//! Disk work is done in turns on the blocking pool, one at a time and in order, so that removing an
+//! object and opening it again cannot overtake each other.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture,
+};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::core::{Core, Effect, Event, Limits, NotKept, Readers};
+use crate::{
+    cache::{
+        Lease, Object, OpenObjects, Shelf, ShelfError,
+        shelf::{self, Files, Found},
+    },
+    catalog::{Asset, Catalog},
+    content::Content,
+    fill::{self, Fetching},
+    metrics::Metrics,
+};
+
+/// Messages that may wait. Touches beyond are dropped and counted; everything else is awaited.
+const MAILBOX: usize = 1024;
+/// How often it is looked whether what is to be given up is still being read.
+const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(1);
+
+/// Somebody wants to read an asset that is not open.
+#[derive(Message)]
+#[rtype(result = "Admission")]
+pub struct Want {
+    /// The asset.
+    pub asset: Asset,
+}
+
+/// What becomes of a [`Want`].
+pub enum Admission {
+    /// Read this object.
+    Open {
+        /// The right to read it.
+        lease: Lease,
+        /// Did this request start the fill?
+        started: bool,
+    },
+    /// Read past the cache.
+    PassThrough(NotKept),
+    /// Too many fills; try again later.
+    Refused,
+    /// The cache's disk does not do its work.
+    DiskFailed(String),
+}
+
+/// An object was hit. Sent at most once a second per object, dropped when the mailbox is full.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Touched {
+    /// Its content.
+    pub content: Content,
+}
+
+/// No object served here consists of this content any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Purge {
+    /// The content.
+    pub content: Content,
+}
+
+/// Look at everything that is kept and purge what the catalog does not want.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct PurgeUnwanted;
+
+/// How much is kept?
+#[derive(Message)]
+#[rtype(result = "CountsNow")]
+pub struct Counts;
+
+/// Answer to [`Counts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, actix::MessageResponse)]
+pub struct CountsNow {
+    /// Objects kept, wholly or in part.
+    pub objects: usize,
+    /// Bytes in use or reserved.
+    pub bytes: u64,
+    /// Fills under way.
+    pub fills: usize,
+}
+
+/// Stop all fills, make durable what was verified, and note the orderly stop.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
+/// The keeper.
+pub struct Keeper {
+    core: Core,
+    shelf: Arc<Shelf>,
+    open: OpenObjects,
+    /// Everything that is open, also what is out of reach and still being read.
+    objects: HashMap<Content, Arc<Object>>,
+    /// What a fill under way is for, and how to stop it.
+    fills: HashMap<Content, CancellationToken>,
+    wants: HashMap<Content, Wants>,
+    jobs: Vec<Job>,
+    disk_busy: bool,
+    timer_runs: bool,
+    stop: Option<oneshot::Sender<()>>,
+    found: Vec<Found>,
+    catalog: Catalog,
+    fetching: Arc<Fetching>,
+    metrics: Metrics,
+}
+
+/// Those who wait for an object to be opened.
+struct Wants {
+    asset: Asset,
+    waiting: Vec<oneshot::Sender<Admission>>,
+}
+
+/// Work for the disk.
+#[derive(Clone, Copy)]
+enum Job {
+    Remove(Content),
+    Open(Content),
+}
+
+struct OpenReaders<'a>(&'a HashMap<Content, Arc<Object>>);
+
+impl Readers for OpenReaders<'_> {
+    fn retire(&mut self, content: &Content) -> bool {
+        self.0.get(content).is_none_or(|object| object.retire())
+    }
+}
+
+impl Keeper {
+    /// A keeper of what was found on the shelf.
+    pub fn new(
+        limits: Limits,
+        (shelf, found): (Shelf, Vec<Found>),
+        open: OpenObjects,
+        catalog: Catalog,
+        fetching: Arc<Fetching>,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            core: Core::new(limits),
+            shelf: Arc::new(shelf),
+            open,
+            objects: HashMap::new(),
+            fills: HashMap::new(),
+            wants: HashMap::new(),
+            jobs: Vec::new(),
+            disk_busy: false,
+            timer_runs: false,
+            stop: None,
+            found,
+            catalog,
+            fetching,
+            metrics,
+        }
+    }
+
+    fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let effects = self.core.handle(event, &mut OpenReaders(&self.objects));
+        for effect in effects {
+            self.perform(effect);
+        }
+        self.start_disk_turn(ctx);
+        if self.core.needs_timer() && !self.timer_runs {
+            self.timer_runs = true;
+            ctx.run_later(LOOK_AGAIN_EVERY, |keeper, ctx| {
+                keeper.timer_runs = false;
+                keeper.step(Event::TimerFired, ctx);
+            });
+        }
+        self.metrics.cache_bytes.set(self.core.bytes() as i64);
+        self.metrics.cache_objects.set(self.core.len() as i64);
+        self.metrics.fills_in_progress.set(self.core.fills() as i64);
+        self.finish_stop(ctx);
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Evict { content } => {
+                self.metrics.evictions.inc();
+                self.put_away(&content);
+                self.jobs.push(Job::Remove(content));
+            }
+            Effect::CancelFill { content } => {
+                self.open.remove(&content);
+                if let Some(token) = self.fills.get(&content) {
+                    token.cancel();
+                }
+            }
+            Effect::Close { content } => {
+                self.open.remove(&content);
+                if self
+                    .objects
+                    .get(&content)
+                    .is_some_and(|object| object.readers() == 0)
+                {
+                    self.objects.remove(&content);
+                }
+            }
+            Effect::Open { content } => self.jobs.push(Job::Open(content)),
+            Effect::Admit { content } => {
+                if self.objects.contains_key(&content) {
+                    self.admit(&content, false);
+                }
+            }
+            Effect::PassThrough { content, why } => {
+                self.answer(&content, |_| Admission::PassThrough(why))
+            }
+            Effect::Refuse { content } => self.answer(&content, |_| Admission::Refused),
+        }
+    }
+
+    /// Answers all who wait for this content.
+    fn answer(&mut self, content: &Content, mut admission: impl FnMut(usize) -> Admission) {
+        let Some(wants) = self.wants.remove(content) else {
+            return;
+        };
+        for (index, waiting) in wants.waiting.into_iter().enumerate() {
+            // Fails if the client has left, which changes nothing.
+            let _ = waiting.send(admission(index));
+        }
+    }
+
+    fn admit(&mut self, content: &Content, started: bool) {
+        let Some(object) = self.objects.get(content).cloned() else {
+            return;
+        };
+        self.answer(content, |index| match Lease::new(&object) {
+            Some(lease) => Admission::Open {
+                lease,
+                started: started && index == 0,
+            },
+            None => Admission::Refused,
+        });
+    }
+
+    fn put_away(&mut self, content: &Content) {
+        self.open.remove(content);
+        self.objects.remove(content);
+    }
+
+    fn start_disk_turn(&mut self, ctx: &mut Context<Self>) {
+        if self.disk_busy || self.jobs.is_empty() {
+            return;
+        }
+        self.disk_busy = true;
+        let (shelf, jobs) = (self.shelf.clone(), std::mem::take(&mut self.jobs));
+        let turn = tokio::task::spawn_blocking(move || disk_turn(&shelf, jobs)).into_actor(self);
+        ctx.spawn(turn.map(|opened, keeper, ctx| {
+            keeper.disk_busy = false;
+            match opened {
+                Ok(opened) => opened
+                    .into_iter()
+                    .for_each(|(content, files)| keeper.opened(content, files, ctx)),
+                Err(error) => tracing::error!(%error, "disk work of the cache was lost"),
+            }
+            keeper.start_disk_turn(ctx);
+            keeper.finish_stop(ctx);
+        }));
+    }
+
+    fn opened(
+        &mut self,
+        content: Content,
+        files: Result<Files, ShelfError>,
+        ctx: &mut Context<Self>,
+    ) {
+        let files = match files {
+            Ok(files) => files,
+            Err(error) => {
+                tracing::error!(%error, "an object of the cache cannot be opened");
+                self.answer(&content, |_| Admission::DiskFailed(error.to_string()));
+                return self.step(Event::OpenFailed { content }, ctx);
+            }
+        };
+        let Some(asset) = self.wants.get(&content).map(|wants| wants.asset) else {
+            // Those who wanted it were told something else meanwhile.
+            return self.step(Event::OpenFailed { content }, ctx);
+        };
+        let from_disk = files.present.count() > 0 || files.claimed.count() > 0;
+        let object = Arc::new(Object::new(content, Arc::new(files.data), files.present));
+        self.objects.insert(content, object.clone());
+        self.open.insert(object.clone());
+        self.admit(&content, !from_disk);
+        let token = CancellationToken::new();
+        self.fills.insert(content, token.clone());
+        let fill = fill::Fill {
+            object: object.clone(),
+            asset,
+            outboard: Arc::new(files.outboard),
+            claimed: files.claimed,
+            catalog: self.catalog.clone(),
+            fetching: self.fetching.clone(),
+            shelf: self.shelf.clone(),
+        };
+        let task = tokio::spawn(fill.run(token)).into_actor(self);
+        ctx.spawn(task.map(move |ended, keeper, ctx| {
+            if ended.is_err() {
+                tracing::error!(%content, "a fill panicked");
+                object.fail("the node failed");
+            }
+            keeper.fill_ended(&object, ctx);
+        }));
+    }
+
+    fn fill_ended(&mut self, object: &Arc<Object>, ctx: &mut Context<Self>) {
+        let content = object.content();
+        self.fills.remove(&content);
+        let complete = object.is_complete();
+        let groups = object.with_present(|present| present.count());
+        if !complete {
+            self.put_away(&content);
+        }
+        let bytes = shelf::footprint_of(&content, groups);
+        self.step(
+            Event::FillEnded {
+                content,
+                bytes,
+                complete,
+            },
+            ctx,
+        );
+    }
+
+    /// Once nothing is under way, notes the orderly stop and answers the one who asked for it.
+    fn finish_stop(&mut self, ctx: &mut Context<Self>) {
+        if self.stop.is_none() || !self.fills.is_empty() || self.disk_busy || !self.jobs.is_empty()
+        {
+            return;
+        }
+        let Some(done) = self.stop.take() else { return };
+        let (shelf, order) = (self.shelf.clone(), self.core.order());
+        let marked =
+            tokio::task::spawn_blocking(move || shelf.mark_stopped(&order)).into_actor(self);
+        ctx.spawn(marked.map(|marked, _, _| {
+            match marked {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the orderly stop cannot be noted"),
+                Err(error) => tracing::warn!(%error, "the orderly stop cannot be noted"),
+            }
+            let _ = done.send(());
+        }));
+    }
+}
+
+/// Does the jobs in order and returns what was opened.
+fn disk_turn(shelf: &Shelf, jobs: Vec<Job>) -> Vec<(Content, Result<Files, ShelfError>)> {
+    let mut opened = Vec::new();
+    for job in jobs {
+        match job {
+            Job::Open(content) => opened.push((content, shelf.files(&content))),
+            Job::Remove(content) => {
+                if let Err(error) = shelf.remove(&content) {
+                    tracing::error!(%error, "an evicted object cannot be removed");
+                }
+            }
+        }
+    }
+    opened
+}
+
+impl Actor for Keeper {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        for Found {
+            content,
+            bytes,
+            complete,
+        } in std::mem::take(&mut self.found)
+        {
+            self.step(
+                Event::Found {
+                    content,
+                    bytes,
+                    complete,
+                },
+                ctx,
+            );
+        }
+    }
+}
+
+impl Handler<Want> for Keeper {
+    type Result = ResponseFuture<Admission>;
+
+    fn handle(&mut self, Want { asset }: Want, ctx: &mut Context<Self>) -> Self::Result {
+        let (sender, receiver) = oneshot::channel();
+        if self.stop.is_some() {
+            return Box::pin(async { Admission::Refused });
+        }
+        let content = asset.content;
+        let wants = self.wants.entry(content).or_insert_with(|| Wants {
+            asset,
+            waiting: Vec::new(),
+        });
+        wants.waiting.push(sender);
+        self.step(
+            Event::Wanted {
+                content,
+                footprint: shelf::footprint(&content),
+            },
+            ctx,
+        );
+        Box::pin(async { receiver.await.unwrap_or(Admission::Refused) })
+    }
+}
+
+impl Handler<Touched> for Keeper {
+    type Result = ();
+    fn handle(&mut self, Touched { content }: Touched, ctx: &mut Context<Self>) {
+        self.step(Event::Touched { content }, ctx);
+    }
+}
+
+impl Handler<Purge> for Keeper {
+    type Result = ();
+    fn handle(&mut self, Purge { content }: Purge, ctx: &mut Context<Self>) {
+        self.step(Event::Unwanted { content }, ctx);
+    }
+}
+
+impl Handler<PurgeUnwanted> for Keeper {
+    type Result = ();
+    fn handle(&mut self, _: PurgeUnwanted, ctx: &mut Context<Self>) {
+        let kept: HashSet<Content> = self.core.order().into_iter().collect();
+        for content in kept {
+            if !self.catalog.wants(&content) {
+                self.step(Event::Unwanted { content }, ctx);
+            }
+        }
+    }
+}
+
+impl Handler<Counts> for Keeper {
+    type Result = CountsNow;
+    fn handle(&mut self, _: Counts, _: &mut Context<Self>) -> CountsNow {
+        CountsNow {
+            objects: self.core.len(),
+            bytes: self.core.bytes(),
+            fills: self.core.fills(),
+        }
+    }
+}
+
+impl Handler<Stop> for Keeper {
+    type Result = ResponseFuture<()>;
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) -> Self::Result {
+        let (sender, receiver) = oneshot::channel();
+        self.stop = Some(sender);
+        self.fills.values().for_each(CancellationToken::cancel);
+        self.finish_stop(ctx);
+        Box::pin(async {
+            let _ = receiver.await;
+        })
+    }
+}

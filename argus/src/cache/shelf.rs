@@ -1,0 +1,340 @@
+//! The files of the cache.
+//!
+//! ```text
+//! <dir>/objects/ab/<hash>-<size>       the data, sparse while it is being filled
+//! <dir>/objects/ab/<hash>-<size>.ob    its outboard, as far as it was needed
+//! <dir>/objects/ab/<hash>-<size>.map   which groups are there, written after the data is durable
+//! <dir>/stopped                        written at an orderly stop: contents, least recently used first
+//! <dir>/lock                           held while a process uses the directory
+//! ```
+//!
+//! After an orderly stop the maps noted there are believed. After any other, what a map claims is
+//! verified again against the on-chain hash before it is served, group by group, when it is first
+//! wanted.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs::{self, File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+};
+
+use parking_lot::Mutex;
+use shared::verified::{GROUP_LEN, Present};
+
+use crate::content::Content;
+
+/// Behind the name of an object in the note of an orderly stop: its map is to be believed.
+const PROVEN: &str = " proven";
+
+/// What an object costs besides its groups and outboard: map, inodes, rounding to blocks.
+const OVERHEAD_BYTES: u64 = 16 * 1024;
+
+/// The cache directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ShelfError {
+    /// Another process uses it.
+    #[error("the cache directory {} is used by another process; stop that one or choose another directory", .0.display())]
+    Locked(PathBuf),
+    /// The disk says no.
+    #[error("{what} {}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+impl ShelfError {
+    fn at(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |cause| Self::Io { what, path, cause }
+    }
+}
+
+/// The cache directory. All methods wait for the disk.
+pub struct Shelf {
+    dir: PathBuf,
+    /// Objects whose maps are to be believed: noted at an orderly stop, or written since.
+    proven: Mutex<HashSet<Content>>,
+    _lock: File,
+}
+
+/// An object found on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its hash and size.
+    pub content: Content,
+    /// Bytes it takes.
+    pub bytes: u64,
+    /// Does its map claim all groups?
+    pub complete: bool,
+}
+
+/// The files of one object, open.
+pub struct Files {
+    /// The data.
+    pub data: File,
+    /// The outboard, as far as it is there.
+    pub outboard: File,
+    /// Groups that are there and need no check.
+    pub present: Present,
+    /// Groups that are said to be there and are to be verified before use.
+    pub claimed: Present,
+}
+
+/// Bytes a complete object takes on disk.
+pub fn footprint(content: &Content) -> u64 {
+    let layout = content.layout();
+    OVERHEAD_BYTES + content.size + layout.outboard_len() + layout.groups() / 8
+}
+
+/// Bytes an object with this many of its groups takes; nothing without any.
+pub fn footprint_of(content: &Content, groups: u64) -> u64 {
+    if groups == 0 && content.size > 0 {
+        return 0;
+    }
+    let missing = content.layout().groups().saturating_sub(groups) * GROUP_LEN as u64;
+    footprint(content)
+        .saturating_sub(missing)
+        .max(OVERHEAD_BYTES)
+}
+
+impl Shelf {
+    /// Opens the directory, tells what is there, least recently used first, and removes what is of
+    /// no use.
+    pub fn open(dir: &Path) -> Result<(Self, Vec<Found>), ShelfError> {
+        let objects = dir.join("objects");
+        fs::create_dir_all(&objects).map_err(ShelfError::at("cannot create", &objects))?;
+        let lock_path = dir.join("lock");
+        let lock = File::create(&lock_path).map_err(ShelfError::at("cannot create", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(ShelfError::Locked(dir.to_owned())),
+            Err(fs::TryLockError::Error(cause)) => {
+                return Err(ShelfError::Io {
+                    what: "cannot lock",
+                    path: lock_path,
+                    cause,
+                });
+            }
+        }
+        let stopped = dir.join("stopped");
+        let order = match fs::read_to_string(&stopped) {
+            Ok(order) => Some(order),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(cause) => {
+                return Err(ShelfError::Io {
+                    what: "cannot read",
+                    path: stopped,
+                    cause,
+                });
+            }
+        };
+        if order.is_some() {
+            fs::remove_file(&stopped).map_err(ShelfError::at("cannot remove", &stopped))?;
+            sync_dir(dir)?;
+        }
+        let order = order.unwrap_or_default();
+        let proven = order
+            .lines()
+            .filter_map(|line| parse(line.strip_suffix(PROVEN)?))
+            .collect();
+        let shelf = Self {
+            dir: dir.to_owned(),
+            proven: Mutex::new(proven),
+            _lock: lock,
+        };
+        let found = shelf.scan(&order)?;
+        Ok((shelf, found))
+    }
+
+    /// Opens an object's files, making them if there are none.
+    pub fn files(&self, content: &Content) -> Result<Files, ShelfError> {
+        let data_path = self.path(content, "");
+        let parent = data_path.parent().unwrap_or(&self.dir);
+        fs::create_dir_all(parent).map_err(ShelfError::at("cannot create", parent))?;
+        let open = |path: &Path| {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false);
+            options
+                .open(path)
+                .map_err(ShelfError::at("cannot open", path))
+        };
+        let data = open(&data_path)?;
+        let outboard = open(&self.path(content, ".ob"))?;
+        let claimed = self.map(content);
+        let nothing = Present::new(content.layout().groups());
+        let proven = self.proven.lock().contains(content);
+        let (present, claimed) = if proven {
+            (claimed, nothing)
+        } else {
+            (nothing, claimed)
+        };
+        Ok(Files {
+            data,
+            outboard,
+            present,
+            claimed,
+        })
+    }
+
+    /// Makes these groups durable: first the data, then the map that claims them. `proven` says
+    /// whether all of them have been verified by this process or before an orderly stop.
+    pub fn save(
+        &self,
+        content: &Content,
+        files: (&File, &File),
+        map: &Present,
+        proven: bool,
+    ) -> Result<(), ShelfError> {
+        let data_path = self.path(content, "");
+        for file in [files.0, files.1] {
+            file.sync_data()
+                .map_err(ShelfError::at("cannot write", &data_path))?;
+        }
+        self.write_atomically(&self.path(content, ".map"), &map.to_bytes())?;
+        let mut all = self.proven.lock();
+        if proven {
+            all.insert(*content)
+        } else {
+            all.remove(content)
+        };
+        Ok(())
+    }
+
+    /// Removes an object's files.
+    pub fn remove(&self, content: &Content) -> Result<(), ShelfError> {
+        self.proven.lock().remove(content);
+        // The map goes first: without it the rest is known to be nothing.
+        for suffix in [".map", "", ".ob"] {
+            let path = self.path(content, suffix);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(ShelfError::Io {
+                        what: "cannot remove",
+                        path,
+                        cause: error,
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes an orderly stop, with the contents from the least to the most recently used. Call it
+    /// after everything has been saved.
+    pub fn mark_stopped(&self, order: &[Content]) -> Result<(), ShelfError> {
+        let proven = self.proven.lock();
+        let line = |content: &Content| {
+            let mark = if proven.contains(content) { PROVEN } else { "" };
+            format!("{content}{mark}\n")
+        };
+        let lines: String = order.iter().map(line).collect();
+        self.write_atomically(&self.dir.join("stopped"), lines.as_bytes())
+    }
+
+    fn path(&self, content: &Content, suffix: &str) -> PathBuf {
+        let shelf = format!("{:02x}", content.hash.0[0]);
+        self.dir
+            .join("objects")
+            .join(shelf)
+            .join(format!("{content}{suffix}"))
+    }
+
+    /// What the map claims; nothing if it is missing or damaged.
+    fn map(&self, content: &Content) -> Present {
+        let groups = content.layout().groups();
+        let bytes = fs::read(self.path(content, ".map")).unwrap_or_default();
+        Present::from_bytes(groups, &bytes).unwrap_or_else(|| Present::new(groups))
+    }
+
+    fn write_atomically(&self, path: &Path, bytes: &[u8]) -> Result<(), ShelfError> {
+        let temporary = path.with_extension("new");
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&temporary)?;
+            io::Write::write_all(&mut file, bytes)?;
+            file.sync_data()?;
+            fs::rename(&temporary, path)
+        };
+        write().map_err(ShelfError::at("cannot write", path))?;
+        sync_dir(path.parent().unwrap_or(&self.dir))
+    }
+
+    /// Finds the objects and puts them in order: as noted at the stop, else by time of change.
+    fn scan(&self, order: &str) -> Result<Vec<Found>, ShelfError> {
+        let contents = order
+            .lines()
+            .map(|line| line.strip_suffix(PROVEN).unwrap_or(line));
+        let rank: HashMap<&str, usize> = contents.zip(1..).collect();
+        let mut found = Vec::new();
+        let objects = self.dir.join("objects");
+        for shelf in list(&objects)? {
+            for entry in list(&shelf.path())? {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                match parse(&name) {
+                    Some(content) => {
+                        let map = self.map(&content);
+                        if map.count() == 0 {
+                            self.remove(&content)?;
+                            continue;
+                        }
+                        let changed = entry.metadata().and_then(|data| data.modified()).ok();
+                        let bytes = footprint_of(&content, map.count());
+                        let complete = map.is_complete();
+                        let at = (rank.get(name.as_str()).copied().unwrap_or(0), changed);
+                        found.push((
+                            at,
+                            Found {
+                                content,
+                                bytes,
+                                complete,
+                            },
+                        ));
+                    }
+                    None if is_part(&name, &shelf.path()) => {}
+                    None => {
+                        let path = entry.path();
+                        fs::remove_file(&path).map_err(ShelfError::at("cannot remove", &path))?;
+                    }
+                }
+            }
+        }
+        found.sort_by_key(|(at, _)| *at);
+        Ok(found.into_iter().map(|(_, found)| found).collect())
+    }
+}
+
+/// The content a data file is named after.
+fn parse(name: &str) -> Option<Content> {
+    let (hash, size) = name.split_once('-')?;
+    let content = Content {
+        hash: hash.parse().ok()?,
+        size: size.parse().ok()?,
+    };
+    (content.to_string() == name).then_some(content)
+}
+
+/// Is this the outboard or map of a data file that is there?
+fn is_part(name: &str, shelf: &Path) -> bool {
+    let data = name
+        .strip_suffix(".ob")
+        .or_else(|| name.strip_suffix(".map"));
+    data.is_some_and(|data| parse(data).is_some() && shelf.join(data).exists())
+}
+
+fn list(dir: &Path) -> Result<Vec<fs::DirEntry>, ShelfError> {
+    let entries = fs::read_dir(dir).and_then(Iterator::collect);
+    entries.map_err(ShelfError::at("cannot list", dir))
+}
+
+fn sync_dir(dir: &Path) -> Result<(), ShelfError> {
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(ShelfError::at("cannot write", dir))
+}

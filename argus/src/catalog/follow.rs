@@ -1,0 +1,48 @@
+//! Applies the follower's updates to the assets and tells the cache what is no longer to be kept.
+
+use actix::Recipient;
+use shared::chain::follower::{Follower, Update};
+
+use super::{Assets, Catalog};
+use crate::{
+    cache::keeper::{Purge, PurgeUnwanted},
+    metrics::Metrics,
+};
+
+/// Runs until the follower ends, which is an error: a node that no longer follows the chain serves
+/// what it should not.
+pub async fn follow(
+    catalog: Catalog,
+    mut follower: Follower,
+    purge: Recipient<Purge>,
+    purge_unwanted: Recipient<PurgeUnwanted>,
+    metrics: Metrics,
+) {
+    while let Some(update) = follower.next().await {
+        match update {
+            Update::Reloaded { .. } => {
+                let assets = Assets::of(&catalog.scope, &catalog.directory());
+                *catalog.assets.write() = assets;
+                // Awaited: what is not purged now would be kept until the next restart.
+                if purge_unwanted.send(PurgeUnwanted).await.is_err() {
+                    return;
+                }
+            }
+            Update::Applied { changes, .. } => {
+                let released =
+                    catalog
+                        .assets
+                        .write()
+                        .update(&catalog.scope, &catalog.directory(), &changes);
+                for content in released {
+                    if purge.send(Purge { content }).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            Update::EndpointsFound { .. } => {}
+        }
+        metrics.assets.set(catalog.len() as i64);
+    }
+    tracing::error!("the chain is no longer followed");
+}

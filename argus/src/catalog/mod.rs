@@ -1,0 +1,131 @@
+//! What this node distributes, by the finalised chain: objects of bags that are assigned to a
+//! distributing bucket in which our worker is an accepted operator.
+//!
+//! - [`assets`]: the objects that may be served, looked up by id on every request; pure
+//! - [`follow`]: keeps them up to date and tells the cache what is no longer to be kept
+
+pub mod assets;
+pub mod follow;
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use shared::{
+    chain::{
+        directory::Directory,
+        follower::{DirectoryView, Status, StatusView},
+    },
+    ids::{BagId, DistributionBucketId, ObjectId, StorageBucketId, WorkerId},
+};
+
+use crate::content::Content;
+pub use assets::{Asset, Assets, Scope};
+
+/// What there is to say about an object id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// It is served here.
+    Here(Asset),
+    /// The chain knows no such object.
+    Unknown,
+    /// Nobody has uploaded it yet.
+    NotAccepted,
+    /// Other nodes distribute it.
+    Elsewhere {
+        /// Its bag.
+        bag: BagId,
+    },
+    /// Its content id on chain is not a BLAKE3 hash, so no byte of it can be verified.
+    Unverifiable {
+        /// The content id.
+        content_id: String,
+    },
+}
+
+/// A storage node that should hold an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its bucket.
+    pub bucket: StorageBucketId,
+    /// HTTP root.
+    pub endpoint: String,
+}
+
+/// Shared read access to the catalog. Cheap to clone.
+#[derive(Clone)]
+pub struct Catalog {
+    scope: Scope,
+    directory: DirectoryView,
+    assets: Arc<RwLock<Assets>>,
+    status: StatusView,
+}
+
+impl Catalog {
+    /// A catalog over a directory that a follower keeps up to date.
+    pub fn new(scope: Scope, directory: DirectoryView, status: StatusView) -> Self {
+        let assets = Assets::of(&scope, &directory.read());
+        Self {
+            scope,
+            directory,
+            assets: Arc::new(RwLock::new(assets)),
+            status,
+        }
+    }
+
+    /// Looks up an object. One look into a hash map for what is served here.
+    pub fn find(&self, id: ObjectId) -> Lookup {
+        if let Some(asset) = self.assets.read().get(id) {
+            return Lookup::Here(asset);
+        }
+        assets::explain(&self.scope, &self.directory.read(), id)
+    }
+
+    /// The storage nodes that must hold the objects of a bag and tell where they listen.
+    pub fn holders(&self, bag: BagId) -> Vec<Holder> {
+        let nodes = self.directory.read().storage_nodes_of(bag);
+        let known = |node: shared::chain::directory::StorageNode| {
+            node.endpoint.map(|endpoint| Holder {
+                bucket: node.bucket,
+                endpoint,
+            })
+        };
+        nodes.into_iter().filter_map(known).collect()
+    }
+
+    /// Is this content still part of an object that is served here?
+    pub fn wants(&self, content: &Content) -> bool {
+        self.assets.read().wants(content)
+    }
+
+    /// How many objects are served here.
+    pub fn len(&self) -> usize {
+        self.assets.read().len()
+    }
+
+    /// Is nothing served here?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Buckets served, ascending.
+    pub fn buckets(&self) -> Vec<DistributionBucketId> {
+        self.scope
+            .buckets(&self.directory.read())
+            .into_iter()
+            .collect()
+    }
+
+    /// Which worker, and which buckets if not all of the worker's.
+    pub fn scope(&self) -> (WorkerId, &[DistributionBucketId]) {
+        (self.scope.worker, &self.scope.only)
+    }
+
+    /// How far the chain has been followed.
+    pub fn chain_status(&self) -> Status {
+        self.status.get()
+    }
+
+    fn directory(&self) -> impl std::ops::Deref<Target = Directory> + '_ {
+        self.directory.read()
+    }
+}

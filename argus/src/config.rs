@@ -1,0 +1,221 @@
+//! Every knob of the node, with its default and unit. Layers: file < environment (`ARGUS__…`) < flags.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+use shared::{
+    config::{ByteSize, TimeSpan},
+    ids::{DistributionBucketId, WorkerId},
+    serve::server::HttpLimits,
+    telemetry::LogConfig,
+};
+
+/// Prefix of environment variables: `ARGUS__WORKER`, `ARGUS__CACHE__LIMIT`.
+pub const ENV_PREFIX: &str = "ARGUS";
+
+/// Smallest useful cache.
+const CACHE_LIMIT_MIN: u64 = 1 << 20;
+
+/// The whole configuration.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The worker of the distribution working group that this node works for.
+    pub worker: WorkerId,
+    /// Buckets this node serves; empty: all buckets the worker operates.
+    #[serde(default)]
+    pub buckets: Vec<DistributionBucketId>,
+    /// Directory of the cache.
+    #[serde(default = "default_data_dir")]
+    pub data_dir: PathBuf,
+    /// The chain.
+    #[serde(default)]
+    pub chain: ChainConfig,
+    /// The public HTTP interface.
+    #[serde(default)]
+    pub http: HttpConfig,
+    /// Metrics and health.
+    #[serde(default)]
+    pub admin: AdminConfig,
+    /// What is kept.
+    #[serde(default)]
+    pub cache: CacheConfig,
+    /// How objects are fetched.
+    #[serde(default)]
+    pub fill: FillConfig,
+    /// Log lines.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+fn default_data_dir() -> PathBuf {
+    "argus-data".into()
+}
+
+/// `[chain]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChainConfig {
+    /// WebSocket endpoints, tried in this order.
+    pub endpoints: Vec<String>,
+}
+
+impl Default for ChainConfig {
+    fn default() -> Self {
+        Self {
+            endpoints: vec!["ws://127.0.0.1:9944".into()],
+        }
+    }
+}
+
+/// `[http]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Address of the public interface; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Limits of the server.
+    pub limits: HttpLimits,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: ([0, 0, 0, 0], 3334).into(),
+            limits: HttpLimits::default(),
+        }
+    }
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Address of `/metrics`, `/livez` and `/readyz`; port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self {
+            listen: ([127, 0, 0, 1], 9334).into(),
+        }
+    }
+}
+
+/// `[cache]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheConfig {
+    /// Bytes on disk, everything included. Never exceeded.
+    pub limit: ByteSize,
+    /// Larger objects pass through verified without being kept; absent: the limit.
+    pub object_max: Option<ByteSize>,
+    /// Complete files kept open.
+    pub open_files_max: usize,
+    /// How often what was verified is made durable while an object is being filled.
+    pub flush_every: TimeSpan,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            limit: ByteSize(100 << 30),
+            object_max: None,
+            open_files_max: 512,
+            flush_every: TimeSpan::from_secs(5),
+        }
+    }
+}
+
+/// `[fill]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FillConfig {
+    /// Objects being filled at once; more are refused with 503.
+    pub fills_max: usize,
+    /// Answers passed through at once; more are refused with 503.
+    pub pass_through_max: usize,
+    /// Extents of one object being fetched at once, the first of them for waiting viewers only.
+    pub extents_in_flight_max: usize,
+    /// Extents fetched ahead of a viewer before the rest of the object.
+    pub read_ahead_extents: u64,
+    /// How often all sources are tried for one extent before the fill fails.
+    pub rounds_max: u32,
+    /// Connecting to a source.
+    pub connect_timeout: TimeSpan,
+    /// Waiting for a source's answer.
+    pub first_byte_timeout: TimeSpan,
+    /// Waiting for the next bytes of it.
+    pub stall_timeout: TimeSpan,
+    /// HTTP roots of storage nodes asked in addition to those the chain names.
+    pub extra_sources: Vec<String>,
+}
+
+impl Default for FillConfig {
+    fn default() -> Self {
+        Self {
+            fills_max: 64,
+            pass_through_max: 64,
+            extents_in_flight_max: 4,
+            read_ahead_extents: 4,
+            rounds_max: 3,
+            connect_timeout: TimeSpan::from_secs(5),
+            first_byte_timeout: TimeSpan::from_secs(10),
+            stall_timeout: TimeSpan::from_secs(10),
+            extra_sources: Vec::new(),
+        }
+    }
+}
+
+/// A configuration whose values do not fit together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key} = {value} cannot be: {remedy}")]
+pub struct ConfigProblem {
+    key: &'static str,
+    value: String,
+    remedy: &'static str,
+}
+
+impl Config {
+    /// Checks what types cannot.
+    pub fn check(&self) -> Result<(), ConfigProblem> {
+        let problem = |key, value: String, remedy| Err(ConfigProblem { key, value, remedy });
+        if self.cache.limit.0 < CACHE_LIMIT_MIN {
+            return problem(
+                "cache.limit",
+                self.cache.limit.to_string(),
+                "give it at least 1MiB",
+            );
+        }
+        if self.fill.fills_max == 0 {
+            return problem("fill.fills_max", "0".into(), "give it at least 1");
+        }
+        if self.fill.extents_in_flight_max < 2 {
+            let value = self.fill.extents_in_flight_max.to_string();
+            return problem(
+                "fill.extents_in_flight_max",
+                value,
+                "give it at least 2, as one is kept for viewers",
+            );
+        }
+        if self.cache.open_files_max == 0 {
+            return problem("cache.open_files_max", "0".into(), "give it at least 1");
+        }
+        if self.chain.endpoints.is_empty() {
+            return problem(
+                "chain.endpoints",
+                "[]".into(),
+                "name at least one endpoint of the chain",
+            );
+        }
+        Ok(())
+    }
+
+    /// The largest object that is kept.
+    pub fn object_max(&self) -> u64 {
+        self.cache
+            .object_max
+            .map_or(self.cache.limit.0, |max| max.0.min(self.cache.limit.0))
+    }
+}

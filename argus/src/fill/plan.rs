@@ -1,0 +1,198 @@
+//! Which extent of an object to fetch next: what viewers wait for, then what they will want soon,
+//! then the rest from the start. Pure.
+
+use std::{collections::BTreeSet, ops::Range};
+
+use shared::verified::{Layout, Present};
+
+/// Groups in an extent: 1 MiB. A segment holds a whole number of them, so one part of the outboard
+/// proves an extent.
+pub const EXTENT_GROUPS: u64 = 64;
+
+/// A part of the object: extent number `n` holds the groups from `n * EXTENT_GROUPS` on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Extent(pub u64);
+
+/// The plan of one fill.
+#[derive(Debug)]
+pub struct Plan {
+    layout: Layout,
+    in_flight: BTreeSet<Extent>,
+    in_flight_max: usize,
+    read_ahead: u64,
+}
+
+impl Plan {
+    /// Nothing is in flight. One of `in_flight_max` places is kept for viewers.
+    pub fn new(layout: Layout, in_flight_max: usize, read_ahead: u64) -> Self {
+        Self {
+            layout,
+            in_flight: BTreeSet::new(),
+            in_flight_max,
+            read_ahead,
+        }
+    }
+
+    /// The next extent to fetch and the groups of it that are missing, or `None` if there is nothing
+    /// to fetch or no place for it now. `cursors` are the groups at which viewers stand.
+    pub fn next(&mut self, present: &Present, cursors: &[u64]) -> Option<(Extent, Range<u64>)> {
+        let free = self.in_flight_max.saturating_sub(self.in_flight.len());
+        let extent = match free {
+            0 => return None,
+            1 => self.wanted(present, cursors)?,
+            _ => self
+                .wanted(present, cursors)
+                .or_else(|| self.first_missing(present))?,
+        };
+        let groups = self.missing(present, extent)?;
+        self.in_flight.insert(extent);
+        Some((extent, groups))
+    }
+
+    /// An extent is no longer being fetched.
+    pub fn ended(&mut self, extent: Extent) {
+        self.in_flight.remove(&extent);
+    }
+
+    /// Is nothing being fetched?
+    pub fn is_idle(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    /// The missing extent that a viewer reaches first.
+    fn wanted(&self, present: &Present, cursors: &[u64]) -> Option<Extent> {
+        let ahead = |cursor: &u64| {
+            let at = cursor / EXTENT_GROUPS;
+            let reach = at..=at.saturating_add(self.read_ahead);
+            reach
+                .map(Extent)
+                .find(|extent| self.is_open(present, *extent))
+                .map(|extent| (extent.0 - at, extent))
+        };
+        cursors
+            .iter()
+            .filter_map(ahead)
+            .min()
+            .map(|(_, extent)| extent)
+    }
+
+    fn first_missing(&self, present: &Present) -> Option<Extent> {
+        let mut runs = present.missing(0..self.layout.groups());
+        runs.find_map(|run| {
+            let extents = run.start / EXTENT_GROUPS..=(run.end - 1) / EXTENT_GROUPS;
+            extents
+                .map(Extent)
+                .find(|extent| !self.in_flight.contains(extent))
+        })
+    }
+
+    fn is_open(&self, present: &Present, extent: Extent) -> bool {
+        !self.in_flight.contains(&extent) && self.missing(present, extent).is_some()
+    }
+
+    /// From the first to the last missing group of an extent.
+    fn missing(&self, present: &Present, extent: Extent) -> Option<Range<u64>> {
+        let start = extent.0.checked_mul(EXTENT_GROUPS)?;
+        let groups = start..(start + EXTENT_GROUPS).min(self.layout.groups());
+        if groups.is_empty() {
+            return None;
+        }
+        let (mut first, mut end) = (None, 0);
+        for run in present.missing(groups) {
+            first.get_or_insert(run.start);
+            end = run.end;
+        }
+        first.map(|first| first..end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use shared::verified::GROUP_LEN;
+
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn plan(size: u64) -> (Plan, Present) {
+        let layout = Layout::new(size);
+        (Plan::new(layout, 4, 2), Present::new(layout.groups()))
+    }
+
+    #[test]
+    fn viewers_come_first_then_what_they_want_soon_then_the_start() {
+        let (mut plan, present) = plan(20 * MIB);
+        let at = [10 * EXTENT_GROUPS + 5];
+        let order: Vec<u64> = std::iter::from_fn(|| plan.next(&present, &at))
+            .map(|(extent, _)| extent.0)
+            .collect();
+        // Three places for what is wanted; the read-ahead is exhausted, and the last place is kept.
+        assert_eq!(order, [10, 11, 12]);
+        plan.ended(Extent(11));
+        assert_eq!(
+            plan.next(&present, &at).unwrap().0,
+            Extent(11),
+            "still missing"
+        );
+        plan.ended(Extent(10));
+        let (extent, groups) = plan.next(&present, &[]).unwrap();
+        assert_eq!((extent, groups), (Extent(0), 0..EXTENT_GROUPS));
+        assert_eq!(
+            plan.next(&present, &[]),
+            None,
+            "the last place is kept for viewers"
+        );
+        assert_eq!(
+            plan.next(&present, &[19 * EXTENT_GROUPS]).unwrap().0,
+            Extent(19)
+        );
+        assert_eq!(
+            plan.next(&present, &[3 * EXTENT_GROUPS]),
+            None,
+            "all places are taken"
+        );
+    }
+
+    #[test]
+    fn only_what_is_missing_is_fetched() {
+        let (mut plan, mut present) = plan(MIB + 1);
+        for group in (0..10).chain(60..64) {
+            present.set(group);
+        }
+        assert_eq!(plan.next(&present, &[0]), Some((Extent(0), 10..60)));
+        assert_eq!(plan.next(&present, &[0]), Some((Extent(1), 64..65)));
+        assert_eq!(plan.next(&present, &[0, 64, u64::MAX]), None);
+    }
+
+    #[test]
+    fn an_empty_object_has_one_empty_group_to_fetch() {
+        let (mut plan, present) = plan(0);
+        assert_eq!(plan.next(&present, &[]), Some((Extent(0), 0..1)));
+    }
+
+    proptest! {
+        #[test]
+        fn every_fill_ends_and_fetches_each_group_once(
+            size in 0u64..40_000_000, cursors in proptest::collection::vec(0u64..3000, 0..4),
+        ) {
+            let (mut plan, mut present) = plan(size);
+            let mut flying = std::collections::VecDeque::new();
+            let mut fetched = 0;
+            loop {
+                while let Some(next) = plan.next(&present, &cursors) {
+                    flying.push_back(next);
+                }
+                let Some((extent, groups)) = flying.pop_front() else { break };
+                prop_assert!(groups.end <= size.div_ceil(GROUP_LEN as u64).max(1));
+                for group in groups {
+                    prop_assert!(present.set(group), "group {} was fetched twice", group);
+                    fetched += 1;
+                }
+                plan.ended(extent);
+            }
+            prop_assert!(present.is_complete());
+            prop_assert_eq!(fetched, present.groups());
+        }
+    }
+}

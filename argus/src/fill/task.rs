@@ -1,0 +1,441 @@
+//! One fill: keeps extents in flight until the object is complete or failed, prefers what viewers wait
+//! for, changes the source when one fails, and makes durable what was verified.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+    sync::Arc,
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use shared::{
+    api::StorageClient,
+    serve::{self, SNIFF_BYTES},
+    verified::{Layout, Present},
+};
+use tokio::{
+    task::spawn_blocking,
+    time::{Duration, Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Fetching, FillError, SourceError,
+    extent::{ExtentReader, verify_on_disk},
+    plan::{EXTENT_GROUPS, Extent, Plan},
+    proof::Proof,
+    sources::Outcome,
+    whole,
+};
+use crate::{
+    cache::{Object, Shelf},
+    catalog::{Asset, Catalog},
+};
+
+/// Pause before an extent is tried again after all sources failed; doubles each round.
+const ROUND_PAUSE: Duration = Duration::from_millis(200);
+
+/// A fill that has not started.
+pub struct Fill {
+    /// What is filled.
+    pub object: Arc<Object>,
+    /// The asset for which it is filled.
+    pub asset: Asset,
+    /// The file of its outboard.
+    pub outboard: Arc<std::fs::File>,
+    /// Groups that are said to be in the file.
+    pub claimed: Present,
+    /// Who has it.
+    pub catalog: Catalog,
+    /// What every fetch needs.
+    pub fetching: Arc<Fetching>,
+    /// Where it is kept.
+    pub shelf: Arc<Shelf>,
+}
+
+/// A fetch that ended: the extent, and who failed how, if somebody did.
+type Ended = (Extent, Result<(), (String, SourceError)>);
+
+/// The state of a running fill.
+struct Running {
+    fill: Fill,
+    claims: Claims,
+    proof: Arc<Proof>,
+    plan: Plan,
+    flying: FuturesUnordered<BoxFuture<'static, Ended>>,
+    /// Sources that failed with an extent in this round.
+    failed: HashMap<Extent, HashSet<String>>,
+    rounds: HashMap<Extent, u32>,
+    /// Sources that do not hold the object, or no outboard of it.
+    without_object: HashSet<String>,
+    without_outboard: HashSet<String>,
+}
+
+impl Fill {
+    /// Runs until the object is complete or failed. A complete object ends at once.
+    pub async fn run(self, stop: CancellationToken) {
+        let (object, metrics) = (self.object.clone(), self.fetching.metrics.clone());
+        if !object.is_complete() {
+            let mut running = Running::new(self);
+            let outcome = tokio::select! {
+                outcome = running.run() => outcome,
+                () = stop.cancelled() => Err(FillError::Stopped),
+            };
+            let word = match &outcome {
+                Ok(()) => "complete",
+                Err(FillError::Stopped) => "stopped",
+                Err(_) => "failed",
+            };
+            metrics.fills.with_label_values(&[word]).inc();
+            if let Err(error) = outcome {
+                tracing::info!(content = %object.content(), %error, "a fill ended early");
+                object.fail(&error.to_string());
+            }
+            running.save().await;
+        }
+        say_media_type(&object).await;
+    }
+}
+
+impl Running {
+    fn new(fill: Fill) -> Self {
+        let (config, metrics) = (&fill.fetching.config, &fill.fetching.metrics);
+        let proof = Proof::new(
+            fill.asset.id,
+            fill.asset.content,
+            Some(fill.outboard.clone()),
+            metrics.clone(),
+        );
+        Self {
+            claims: Claims {
+                claimed: fill.claimed.clone(),
+                looked_at: HashSet::new(),
+            },
+            plan: Plan::new(
+                fill.object.layout(),
+                config.extents_in_flight_max,
+                config.read_ahead_extents,
+            ),
+            proof: Arc::new(proof),
+            flying: FuturesUnordered::new(),
+            failed: HashMap::new(),
+            rounds: HashMap::new(),
+            without_object: HashSet::new(),
+            without_outboard: HashSet::new(),
+            fill,
+        }
+    }
+
+    async fn run(&mut self) -> Result<(), FillError> {
+        let mut flush = tokio::time::interval(
+            self.fill
+                .fetching
+                .flush_every
+                .max(Duration::from_millis(100)),
+        );
+        flush.reset();
+        loop {
+            self.launch()?;
+            if self.fill.object.is_complete() {
+                return Ok(());
+            }
+            let object = self.fill.object.clone();
+            tokio::select! {
+                Some(ended) = self.flying.next() => self.landed(ended).await?,
+                () = object.cursor_moved() => {}
+                _ = flush.tick() => self.save().await,
+            }
+        }
+    }
+
+    /// Starts fetches as long as there is something to fetch and a place for it.
+    fn launch(&mut self) -> Result<(), FillError> {
+        let object = self.fill.object.clone();
+        let cursors = object.cursors();
+        while let Some((extent, groups)) =
+            object.with_present(|present| self.plan.next(present, &cursors))
+        {
+            let fetch = self.fetch(extent, groups)?;
+            self.flying.push(fetch);
+        }
+        Ok(())
+    }
+
+    /// One fetch: what the disk is said to hold is tried first, without a source.
+    fn fetch(
+        &mut self,
+        extent: Extent,
+        groups: Range<u64>,
+    ) -> Result<BoxFuture<'static, Ended>, FillError> {
+        let claimed = self.claims.take(extent, groups.clone());
+        if !claimed.is_empty() {
+            let (proof, object) = (self.proof.clone(), self.fill.object.clone());
+            let metrics = self.fill.fetching.metrics.clone();
+            return Ok(async move {
+                let bad = recheck(&proof, &object, claimed).await;
+                metrics.bad_groups.with_label_values(&["disk"]).inc_by(bad);
+                (extent, Ok(()))
+            }
+            .boxed());
+        }
+        let clients = self
+            .fill
+            .fetching
+            .clients(&self.fill.catalog, &self.fill.asset);
+        if clients.is_empty() {
+            return Err(FillError::NoSource {
+                bag: self.fill.asset.bag,
+            });
+        }
+        let failed = self.failed.entry(extent).or_default();
+        let usable = |client: &&StorageClient| {
+            let root = client.root();
+            !failed.contains(root)
+                && !self.without_object.contains(root)
+                && !self.without_outboard.contains(root)
+        };
+        let roots: Vec<&str> = clients
+            .iter()
+            .filter(usable)
+            .map(StorageClient::root)
+            .collect();
+        let best = self.fill.fetching.sources.best(roots.into_iter());
+        let client = clients
+            .iter()
+            .find(|client| Some(client.root()) == best)
+            .cloned();
+        let pause = match (&client, self.rounds.get(&extent)) {
+            (_, None | Some(0)) => Duration::ZERO,
+            (_, Some(round)) => ROUND_PAUSE * 2u32.saturating_pow(round - 1),
+        };
+        let client = client.or_else(|| clients.into_iter().next());
+        let Some(client) = client else {
+            return Err(FillError::NoSource {
+                bag: self.fill.asset.bag,
+            });
+        };
+        let job = Job {
+            client,
+            proof: self.proof.clone(),
+            asset: self.fill.asset,
+            object: self.fill.object.clone(),
+            fetching: self.fill.fetching.clone(),
+        };
+        Ok(async move {
+            sleep(pause).await;
+            let root = job.client.root().to_owned();
+            let result = job.fetch(groups).await;
+            (extent, result.map_err(|error| (root, error)))
+        }
+        .boxed())
+    }
+
+    /// A fetch ended. After a failure the plan will ask for the rest of the extent again.
+    async fn landed(&mut self, (extent, result): Ended) -> Result<(), FillError> {
+        self.plan.ended(extent);
+        let Err((root, error)) = result else {
+            self.failed.remove(&extent);
+            self.rounds.remove(&extent);
+            return Ok(());
+        };
+        tracing::debug!(source = root, %error, object = %self.fill.asset.id, "a source failed");
+        match &error {
+            SourceError::Disk(error) => {
+                return Err(FillError::Disk(std::io::Error::other(error.to_string())));
+            }
+            SourceError::NoOutboard { .. } => _ = self.without_outboard.insert(root),
+            SourceError::Fetch(fetch) if fetch.is_not_found() => {
+                _ = self.without_object.insert(root)
+            }
+            _ => _ = self.failed.entry(extent).or_default().insert(root),
+        }
+        self.next_round(extent, error).await
+    }
+
+    /// When every source has failed with an extent: those without outboards are taken whole if they
+    /// are all there is, else all are tried again, until there have been enough rounds.
+    async fn next_round(&mut self, extent: Extent, error: SourceError) -> Result<(), FillError> {
+        let clients = self
+            .fill
+            .fetching
+            .clients(&self.fill.catalog, &self.fill.asset);
+        let failed = self.failed.entry(extent).or_default();
+        let left = clients.iter().filter(|client| {
+            let root = client.root();
+            !failed.contains(root)
+                && !self.without_object.contains(root)
+                && !self.without_outboard.contains(root)
+        });
+        if left.count() > 0 {
+            return Ok(());
+        }
+        let whole: Vec<StorageClient> = clients
+            .into_iter()
+            .filter(|client| self.without_outboard.contains(client.root()))
+            .collect();
+        if !whole.is_empty() && self.plan.is_idle() {
+            let last = whole::fetch(
+                &self.fill.object,
+                &self.fill.asset,
+                &self.fill.outboard,
+                &self.fill.fetching,
+                whole,
+            );
+            return last.await;
+        }
+        let round = self.rounds.entry(extent).or_default();
+        *round += 1;
+        if *round >= self.fill.fetching.config.rounds_max && whole.is_empty() {
+            return Err(FillError::SourcesFailed {
+                object: self.fill.asset.id,
+                last: Arc::new(error),
+            });
+        }
+        failed.clear();
+        self.without_object.clear();
+        Ok(())
+    }
+
+    /// Makes durable what is there, and keeps the claims that have not been looked at.
+    async fn save(&mut self) {
+        let fill = &self.fill;
+        let (object, outboard, shelf) = (
+            fill.object.clone(),
+            fill.outboard.clone(),
+            fill.shelf.clone(),
+        );
+        let mut map = object.present();
+        let mut proven = true;
+        for group in self.claims.left() {
+            map.set(group);
+            proven = false;
+        }
+        let save = move || shelf.save(&object.content(), (object.file(), &outboard), &map, proven);
+        match spawn_blocking(save).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "what was fetched is not durable yet"),
+            Err(error) => tracing::warn!(%error, "what was fetched is not durable yet"),
+        }
+    }
+}
+
+/// What the map said after a stop that was not orderly. Each extent of it is looked at once: what is
+/// right is published, the rest is fetched.
+struct Claims {
+    claimed: Present,
+    looked_at: HashSet<Extent>,
+}
+
+impl Claims {
+    /// The claimed groups among these, unless the extent has been looked at before.
+    fn take(&mut self, extent: Extent, groups: Range<u64>) -> Vec<u64> {
+        if self.claimed.count() == 0 || !self.looked_at.insert(extent) {
+            return Vec::new();
+        }
+        groups.filter(|group| self.claimed.get(*group)).collect()
+    }
+
+    /// Claimed groups that nobody has looked at.
+    fn left(&self) -> impl Iterator<Item = u64> + '_ {
+        let groups = if self.claimed.count() == 0 {
+            0
+        } else {
+            self.claimed.groups()
+        };
+        let open = |group: &u64| {
+            self.claimed.get(*group) && !self.looked_at.contains(&Extent(group / EXTENT_GROUPS))
+        };
+        (0..groups).filter(open)
+    }
+}
+
+/// What one fetch needs.
+struct Job {
+    client: StorageClient,
+    proof: Arc<Proof>,
+    asset: Asset,
+    object: Arc<Object>,
+    fetching: Arc<Fetching>,
+}
+
+impl Job {
+    async fn fetch(&self, groups: Range<u64>) -> Result<(), SourceError> {
+        let (sources, metrics) = (&self.fetching.sources, &self.fetching.metrics);
+        sources.sent(self.client.root());
+        let started = Instant::now();
+        let mut latency = None;
+        let result = async {
+            let file = Some(self.object.file().clone());
+            let mut reader = ExtentReader::open(
+                &self.client,
+                &self.proof,
+                &self.asset,
+                groups,
+                file,
+                metrics,
+            )
+            .await?;
+            while let Some(verified) = reader.next().await? {
+                latency.get_or_insert_with(|| started.elapsed());
+                if verified.groups.start == 0 {
+                    self.object.set_media_type(serve::sniff(
+                        &verified.bytes[..verified.bytes.len().min(SNIFF_BYTES)],
+                    ));
+                }
+                self.object.publish(verified.groups);
+            }
+            Ok(())
+        }
+        .await;
+        let outcome = match &result {
+            Ok(()) => Outcome::Good {
+                latency: latency.unwrap_or_else(|| started.elapsed()),
+            },
+            Err(error) => Outcome::of(error),
+        };
+        sources.ended(self.client.root(), outcome);
+        if let Some(reason) = outcome.reason() {
+            metrics.source_failures.with_label_values(&[reason]).inc();
+        }
+        result
+    }
+}
+
+/// Verifies groups that are said to be on disk and publishes those that are. Returns how many are not.
+async fn recheck(proof: &Proof, object: &Arc<Object>, claimed: Vec<u64>) -> u64 {
+    let (Some(first), count) = (claimed.first().copied(), claimed.len() as u64) else {
+        return 0;
+    };
+    // An extent lies within one segment. Without a proof on disk the groups are fetched.
+    let Some(segment) = proof.known(Layout::segment_of(first)).await else {
+        return 0;
+    };
+    let (file, layout) = (object.file().clone(), object.layout());
+    let check = move || {
+        claimed
+            .into_iter()
+            .flat_map(|group| verify_on_disk(&file, layout, &segment, group..group + 1))
+            .collect()
+    };
+    let good: Vec<u64> = spawn_blocking(check).await.unwrap_or_default();
+    if good.first() == Some(&0) {
+        say_media_type(object).await;
+    }
+    let bad = count - good.len() as u64;
+    for group in good {
+        object.publish(group..group + 1);
+    }
+    bad
+}
+
+/// Reads the media type from the file of an object whose first group is there.
+pub async fn say_media_type(object: &Arc<Object>) {
+    if object.media_type().is_some() {
+        return;
+    }
+    let file = object.file().clone();
+    let read = spawn_blocking(move || serve::body::read(&file, 0, SNIFF_BYTES)).await;
+    if let Ok(bytes) = read.unwrap_or_else(|_| Ok(Default::default())) {
+        object.set_media_type(serve::sniff(&bytes));
+    }
+}

@@ -1,0 +1,158 @@
+//! Sources that have no outboard: the whole object is fetched in order and hashed; only when its hash
+//! is that of the chain does anyone see a byte. The outboard comes out of it as well.
+
+use std::{fs::File, os::unix::fs::FileExt, sync::Arc};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use shared::{api::StorageClient, serve, verified::Builder};
+use tokio::task::spawn_blocking;
+
+use super::{Fetching, FillError, SourceError, sources::Outcome};
+use crate::{cache::Object, catalog::Asset};
+
+/// Bytes hashed and written at once.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Tries these sources, best first, until one gives the object.
+pub async fn fetch(
+    object: &Arc<Object>,
+    asset: &Asset,
+    outboard: &Arc<File>,
+    fetching: &Fetching,
+    mut clients: Vec<StorageClient>,
+) -> Result<(), FillError> {
+    let mut last = None;
+    while !clients.is_empty() {
+        let best = fetching
+            .sources
+            .best(clients.iter().map(StorageClient::root))
+            .map(str::to_owned);
+        let index = clients
+            .iter()
+            .position(|client| Some(client.root()) == best.as_deref())
+            .unwrap_or(0);
+        let client = clients.swap_remove(index);
+        fetching.sources.sent(client.root());
+        let started = tokio::time::Instant::now();
+        let error = match fetch_from(&client, object, asset, outboard, fetching).await {
+            Ok(()) => {
+                fetching.sources.ended(
+                    client.root(),
+                    Outcome::Good {
+                        latency: started.elapsed(),
+                    },
+                );
+                object.publish(0..object.layout().groups());
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let outcome = Outcome::of(&error);
+        fetching.sources.ended(client.root(), outcome);
+        if let Some(reason) = outcome.reason() {
+            fetching
+                .metrics
+                .source_failures
+                .with_label_values(&[reason])
+                .inc();
+        }
+        if let SourceError::Disk(error) = error {
+            return Err(FillError::Disk(error));
+        }
+        tracing::debug!(source = client.root(), %error, object = %asset.id, "a source failed");
+        last = Some(error);
+    }
+    match last {
+        Some(last) => Err(FillError::SourcesFailed {
+            object: asset.id,
+            last: Arc::new(last),
+        }),
+        None => Err(FillError::NoSource { bag: asset.bag }),
+    }
+}
+
+async fn fetch_from(
+    client: &StorageClient,
+    object: &Arc<Object>,
+    asset: &Asset,
+    outboard: &Arc<File>,
+    fetching: &Fetching,
+) -> Result<(), SourceError> {
+    let mut download = client.download(asset.id, None).await?;
+    let mut builder = Builder::new(asset.content.size);
+    let mut batch = Vec::new();
+    let mut position = 0;
+    let mut ended = false;
+    while !ended {
+        match download.next().await {
+            Some(piece) => {
+                let piece = piece?;
+                fetching
+                    .metrics
+                    .origin_bytes
+                    .with_label_values(&["data"])
+                    .inc_by(piece.len() as u64);
+                batch.extend_from_slice(&piece);
+            }
+            None => ended = true,
+        }
+        if ended || batch.len() >= BATCH_BYTES {
+            let bytes = Bytes::from(std::mem::take(&mut batch));
+            let (len, file) = (bytes.len() as u64, object.file().clone());
+            let took = spawn_blocking(move || take(builder, bytes, &file, position)).await;
+            builder = took
+                .map_err(std::io::Error::other)
+                .map_err(SourceError::Disk)?
+                .map_err(|refused| match refused {
+                    Refused::TooLong => bad(client, position),
+                    Refused::Disk(error) => SourceError::Disk(error),
+                })?;
+            position += len;
+        }
+    }
+    let built = builder.finish().map_err(|_| bad(client, position))?;
+    if built.hash != asset.content.hash {
+        fetching
+            .metrics
+            .bad_groups
+            .with_label_values(&["source"])
+            .inc();
+        return Err(bad(client, 0));
+    }
+    let (file, outboard) = (object.file().clone(), outboard.clone());
+    let keep = spawn_blocking(move || {
+        outboard.write_all_at(&built.into_outboard(), 0)?;
+        serve::body::read(&file, 0, serve::SNIFF_BYTES).or_else(|_| Ok(Bytes::new()))
+    });
+    let first = keep
+        .await
+        .map_err(std::io::Error::other)
+        .flatten()
+        .map_err(SourceError::Disk)?;
+    object.set_media_type(serve::sniff(&first));
+    Ok(())
+}
+
+enum Refused {
+    TooLong,
+    Disk(std::io::Error),
+}
+
+fn take(
+    mut builder: Builder,
+    bytes: Bytes,
+    file: &File,
+    position: u64,
+) -> Result<Builder, Refused> {
+    builder.update(&bytes).map_err(|_| Refused::TooLong)?;
+    file.write_all_at(&bytes, position).map_err(Refused::Disk)?;
+    Ok(builder)
+}
+
+fn bad(client: &StorageClient, position: u64) -> SourceError {
+    SourceError::BadBytes {
+        source_root: client.root().to_owned(),
+        group: position / shared::verified::GROUP_LEN as u64,
+    }
+}

@@ -1,0 +1,338 @@
+//! `GET` and `HEAD /api/v1/assets/{id}`: the main path of the node.
+//!
+//! 1. The id becomes an asset, or an answer that says why not ([`Catalog::find`]).
+//! 2. **Hit**: a complete object is served without asking anybody.
+//! 3. HEAD, and everything that is answered without bytes (304, 412, 416), starts nothing.
+//! 4. Else the keeper says: read this object while it grows (**miss** for the one who started the fill,
+//!    **pending** for the others), read past the cache, or come back later.
+
+use std::{io, pin::Pin, time::Duration};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::{BodySize, MessageBody, SizedStream},
+    http::{
+        Method,
+        header::{HeaderName, HeaderValue},
+    },
+    web,
+};
+use bytes::Bytes;
+use futures::{Stream, stream};
+use shared::{
+    api::{ApiError, ErrorKind},
+    ids::ObjectId,
+    range::ByteRange,
+    serve::{self, Answer, FileBody, Head},
+    verified::GROUP_LEN,
+};
+
+use super::State;
+use crate::{
+    cache::{
+        Lease, Object,
+        keeper::{Admission, Touched, Want},
+        object::Follower,
+    },
+    catalog::{Asset, Catalog, Lookup},
+    fill::pass::PassThrough,
+    metrics::CacheResult,
+};
+
+/// How long the keeper may take to answer. It waits for the disk at most.
+const KEEPER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the first bytes may take. Sources have their own, shorter, time-outs.
+const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(60);
+/// What `Retry-After` says when there is too much to do.
+const RETRY_AFTER_S: u32 = 2;
+
+const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+const X_DATA_SOURCE: HeaderName = HeaderName::from_static("x-data-source");
+
+/// Of bytes that may still turn out not to come.
+const CACHE_CONTROL_FILLING: &str = "public, max-age=180, must-revalidate";
+const CACHE_CONTROL_COMPLETE: &str = "public, max-age=31536000, immutable";
+
+/// A body whose pieces come from a stream.
+type StreamedBody = SizedStream<Pin<Box<dyn Stream<Item = io::Result<Bytes>>>>>;
+
+/// Answers `GET` and `HEAD`.
+pub async fn answer(
+    request: HttpRequest,
+    id: web::Path<String>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let id: ObjectId = id.parse()?;
+    let asset = find(&state.catalog, id)?;
+    if let Some(lease) = state.open.lease(&asset.content)
+        && lease.is_complete()
+        && lease.media_type().is_some()
+    {
+        return Ok(hit(&request, &state, lease));
+    }
+    if request.method() == Method::HEAD || !needs_bytes(&request, &asset) {
+        return Ok(without_bytes(&request, &state, &asset));
+    }
+    let admission = tokio::time::timeout(KEEPER_TIMEOUT, state.keeper.send(Want { asset })).await;
+    match admission {
+        Ok(Ok(Admission::Open { lease, started })) => {
+            follow(&request, &state, lease, started).await
+        }
+        Ok(Ok(Admission::PassThrough(_))) => pass_through(&request, &state, asset).await,
+        Ok(Ok(Admission::DiskFailed(cause))) => Err(ApiError::internal(cause)),
+        Ok(Ok(Admission::Refused)) | Err(_) => Err(refused(
+            &state,
+            "the node is filling as many objects as it may",
+        )),
+        Ok(Err(error)) => Err(ApiError::internal(error)),
+    }
+}
+
+fn find(catalog: &Catalog, id: ObjectId) -> Result<Asset, ApiError> {
+    let (kind, message) = match catalog.find(id) {
+        Lookup::Here(asset) => return Ok(asset),
+        Lookup::Unknown => (
+            ErrorKind::UnknownObject,
+            format!("object {id} does not exist on chain"),
+        ),
+        Lookup::NotAccepted => (
+            ErrorKind::NotAccepted,
+            format!("object {id} has not been uploaded yet: no storage node has accepted it"),
+        ),
+        Lookup::Elsewhere { bag } => (
+            ErrorKind::NotDistributedHere,
+            format!(
+                "object {id} of bag {bag} is not distributed by this node; ask an edge of the bag's buckets"
+            ),
+        ),
+        Lookup::Unverifiable { content_id } => {
+            let message = format!(
+                "object {id} has content id {content_id}, which is not a BLAKE3 hash: it cannot be verified"
+            );
+            return Err(ApiError::new(ErrorKind::UnverifiableContent, message)
+                .with_status(actix_web::http::StatusCode::NOT_FOUND));
+        }
+    };
+    Err(ApiError::new(kind, message))
+}
+
+fn hit(request: &HttpRequest, state: &State, lease: Lease) -> HttpResponse {
+    state.metrics.request(CacheResult::Hit);
+    if lease.touch(state.started.elapsed().as_secs() + 1) {
+        let touched = Touched {
+            content: lease.content(),
+        };
+        if state.keeper.try_send(touched).is_err() {
+            state
+                .metrics
+                .messages_dropped
+                .with_label_values(&["touched"])
+                .inc();
+        }
+    }
+    let entry = lease.hit(|| serve::Entry {
+        file: lease.file().clone(),
+        head: head(
+            &lease,
+            lease.media_type(),
+            "hit",
+            "local",
+            CACHE_CONTROL_COMPLETE,
+        ),
+    });
+    serve::respond_with(request, &entry.head, |range| Leased {
+        body: FileBody::new(entry.file.clone(), range),
+        _lease: lease.clone(),
+    })
+}
+
+/// What is said about an object in this state of the cache.
+fn head(
+    object: &Object,
+    media_type: Option<&'static str>,
+    cache: &'static str,
+    source: &'static str,
+    control: &'static str,
+) -> Head {
+    head_of(object.content(), media_type, cache, source, control)
+}
+
+fn head_of(
+    content: crate::content::Content,
+    media_type: Option<&'static str>,
+    cache: &'static str,
+    source: &'static str,
+    control: &'static str,
+) -> Head {
+    Head::new(content.size, content.hash, media_type)
+        .cache_control(control)
+        .header(X_CACHE, HeaderValue::from_static(cache))
+        .header(X_DATA_SOURCE, HeaderValue::from_static(source))
+}
+
+/// Does the answer need bytes of the object?
+fn needs_bytes(request: &HttpRequest, asset: &Asset) -> bool {
+    let head = head_of(
+        asset.content,
+        None,
+        "miss",
+        "external",
+        CACHE_CONTROL_FILLING,
+    );
+    matches!(
+        serve::decide(request, &head),
+        Answer::Whole | Answer::One(_) | Answer::Several(_)
+    )
+}
+
+/// HEAD, 304, 412, 416: known from the chain, whatever the cache holds.
+fn without_bytes(request: &HttpRequest, state: &State, asset: &Asset) -> HttpResponse {
+    let open = state.open.get(&asset.content);
+    let (cache, source, result) = match open {
+        Some(_) => ("pending", "local", CacheResult::Pending),
+        None => ("miss", "external", CacheResult::Miss),
+    };
+    let media_type = open.and_then(|object| object.media_type());
+    state.metrics.request(result);
+    let head = head_of(
+        asset.content,
+        media_type,
+        cache,
+        source,
+        CACHE_CONTROL_FILLING,
+    );
+    serve::respond_with(request, &head, |_| -> FileBody {
+        unreachable!("HEAD and answers without bytes have no body")
+    })
+}
+
+/// Serves an object while it grows. The head waits for the first group, which tells the media type,
+/// and for the first bytes of the answer, so that a fill that fails at once is an honest error.
+async fn follow(
+    request: &HttpRequest,
+    state: &State,
+    lease: Lease,
+    started: bool,
+) -> Result<HttpResponse, ApiError> {
+    let complete = lease.is_complete();
+    let probe = head(&lease, None, "pending", "local", CACHE_CONTROL_FILLING);
+    let first = match serve::decide(request, &probe) {
+        Answer::One(range) => range.start,
+        Answer::Several(ranges) => ranges.first().map_or(0, |range| range.start),
+        _ => 0,
+    };
+    let waited = tokio::time::timeout(FIRST_BYTES_TIMEOUT, wait_for_first(&lease, first)).await;
+    match waited {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => {
+            state.metrics.request(CacheResult::Failed);
+            return Err(
+                ApiError::new(ErrorKind::BadSource, why.to_string()).retry_after(RETRY_AFTER_S)
+            );
+        }
+        Err(_) => return Err(refused(state, "the sources are too slow")),
+    }
+    let (word, result) = match (started, complete) {
+        (true, _) => ("miss", CacheResult::Miss),
+        (false, true) => ("hit", CacheResult::Hit),
+        (false, false) => ("pending", CacheResult::Pending),
+    };
+    state.metrics.request(result);
+    let control = if complete {
+        CACHE_CONTROL_COMPLETE
+    } else {
+        CACHE_CONTROL_FILLING
+    };
+    let source = if started { "external" } else { "local" };
+    let head = head(&lease, lease.media_type(), word, source, control);
+    Ok(serve::respond_with(request, &head, |range| {
+        growing_body(lease.clone(), range)
+    }))
+}
+
+/// Waits for group 0 and for the group of the first byte asked for; both are fetched at once.
+async fn wait_for_first(lease: &Lease, first_byte: u64) -> Result<(), std::sync::Arc<str>> {
+    let first_group = first_byte / GROUP_LEN as u64;
+    let _start = Follower::new(lease.clone(), 0..1.min(lease.content().size));
+    let _asked = Follower::new(lease.clone(), first_byte..lease.content().size);
+    tokio::try_join!(lease.wait_for(0), lease.wait_for(first_group))?;
+    crate::fill::task::say_media_type(lease).await;
+    Ok(())
+}
+
+fn growing_body(lease: Lease, range: ByteRange) -> StreamedBody {
+    let follower = Some(Follower::new(lease, range.into()));
+    let pieces = stream::unfold(follower, |follower| async {
+        let mut follower = follower?;
+        match follower.next().await {
+            Ok(Some(bytes)) => Some((Ok(bytes), Some(follower))),
+            Ok(None) => None,
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    SizedStream::new(range.len(), Box::pin(pieces))
+}
+
+async fn pass_through(
+    request: &HttpRequest,
+    state: &State,
+    asset: Asset,
+) -> Result<HttpResponse, ApiError> {
+    let Ok(permit) = state.pass_through.clone().try_acquire_owned() else {
+        return Err(refused(
+            state,
+            "the node passes through as many answers as it may",
+        ));
+    };
+    let way = PassThrough::new(asset, state.catalog.clone(), state.fetching.clone(), permit);
+    let media_type = match tokio::time::timeout(FIRST_BYTES_TIMEOUT, way.media_type()).await {
+        Ok(Ok(media_type)) => media_type,
+        Ok(Err(error)) => {
+            state.metrics.request(CacheResult::Failed);
+            return Err(
+                ApiError::new(ErrorKind::BadSource, error.to_string()).retry_after(RETRY_AFTER_S)
+            );
+        }
+        Err(_) => return Err(refused(state, "the sources are too slow")),
+    };
+    state.metrics.request(CacheResult::PassThrough);
+    let head = head_of(
+        asset.content,
+        Some(media_type),
+        "miss",
+        "external",
+        CACHE_CONTROL_FILLING,
+    );
+    let body_of = |range: ByteRange| -> StreamedBody {
+        SizedStream::new(range.len(), Box::pin(way.stream(range)))
+    };
+    Ok(serve::respond_with(request, &head, body_of))
+}
+
+fn refused(state: &State, why: &str) -> ApiError {
+    state.metrics.request(CacheResult::Refused);
+    ApiError::new(
+        ErrorKind::Overloaded,
+        format!("{why}; try again in {RETRY_AFTER_S} s"),
+    )
+    .retry_after(RETRY_AFTER_S)
+}
+
+/// A body that holds a lease, so that the object is not evicted while it is read.
+struct Leased<B> {
+    body: B,
+    _lease: Lease,
+}
+
+impl<B: MessageBody + Unpin> MessageBody for Leased<B> {
+    type Error = B::Error;
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Bytes, B::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}

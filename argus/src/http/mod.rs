@@ -1,0 +1,101 @@
+//! The public interface.
+//!
+//! - [`asset`]: `GET` and `HEAD /api/v1/assets/{id}`
+//! - [`status`]: `/api/v1/status` and `/api/v1/buckets`
+
+pub mod asset;
+pub mod status;
+
+use std::sync::Arc;
+
+use actix::Addr;
+use actix_web::{HttpResponse, http::header, middleware::DefaultHeaders, web};
+use shared::api::{ApiError, ErrorKind};
+use tokio::{sync::Semaphore, time::Instant};
+
+use crate::{
+    cache::{OpenObjects, keeper::Keeper},
+    catalog::Catalog,
+    fill::Fetching,
+    metrics::Metrics,
+};
+
+/// Headers that scripts of any origin may read.
+const EXPOSED_HEADERS: &str =
+    "x-cache, x-data-source, x-request-id, etag, accept-ranges, content-range, content-length";
+
+/// What the handlers need.
+pub struct State {
+    /// What may be served.
+    pub catalog: Catalog,
+    /// What is open.
+    pub open: OpenObjects,
+    /// Who decides what is kept.
+    pub keeper: Addr<Keeper>,
+    /// What fetches past the cache need.
+    pub fetching: Arc<Fetching>,
+    /// Places for answers past the cache.
+    pub pass_through: Arc<Semaphore>,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Start of the node.
+    pub started: Instant,
+    /// Bytes the cache may take.
+    pub cache_limit: u64,
+}
+
+/// Headers on every answer, errors included.
+pub fn open_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .add((header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS))
+        .add(("timing-allow-origin", "*"))
+}
+
+/// All routes.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            web::resource(shared::api::ASSET_ROUTE)
+                .route(web::get().to(asset::answer))
+                .route(web::head().to(asset::answer))
+                .route(web::method(actix_web::http::Method::OPTIONS).to(preflight))
+                .default_service(web::to(method_not_allowed)),
+        )
+        .service(
+            web::resource(shared::api::STATUS_ROUTE)
+                .route(web::get().to(status::status))
+                .default_service(web::to(method_not_allowed)),
+        )
+        .service(
+            web::resource(shared::api::BUCKETS_ROUTE)
+                .route(web::get().to(status::buckets))
+                .default_service(web::to(method_not_allowed)),
+        )
+        .default_service(web::to(not_found));
+}
+
+/// What a browser asks before a request with a `Range` or a condition.
+async fn preflight() -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS"))
+        .insert_header((
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "range, if-range, if-match, if-none-match, x-request-id",
+        ))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
+        .finish()
+}
+
+async fn method_not_allowed(request: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
+    let message = format!("{} is not allowed on {}", request.method(), request.path());
+    Err(ApiError::new(ErrorKind::MethodNotAllowed, message))
+}
+
+async fn not_found(request: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
+    let message = format!(
+        "there is nothing at {}; assets are at /api/v1/assets/<object id>",
+        request.path()
+    );
+    Err(ApiError::new(ErrorKind::NotFound, message))
+}

@@ -1,0 +1,232 @@
+//! Puts the parts together, and stops them in order.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use actix::{Actor, Addr};
+use actix_web::{App, HttpServer, dev::ServerHandle, web};
+use prometheus::Registry;
+use shared::{
+    api::{FetchError, HttpOptions, HttpPool},
+    chain::{
+        Chain, ChainError,
+        follower::{Follower, FollowerOptions, StatusMetrics},
+    },
+    supervise::Watchdog,
+    telemetry::{AdminServer, Health, RequestTelemetry},
+};
+use tokio::{
+    sync::Semaphore,
+    task::{JoinHandle, spawn_blocking},
+    time::Instant,
+};
+
+use crate::{
+    cache::{
+        OpenObjects, Shelf, ShelfError,
+        keeper::{Keeper, Stop, core::Limits},
+    },
+    catalog::{Catalog, Scope, follow::follow},
+    config::Config,
+    fill::{Fetching, Sources},
+    http::{self, State},
+    metrics::Metrics,
+};
+
+/// The node cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The chain cannot be read.
+    #[error("the chain cannot be read")]
+    Chain(#[from] ChainError),
+    /// The cache directory cannot be used.
+    #[error("the cache cannot be opened")]
+    Shelf(#[from] ShelfError),
+    /// The HTTP client cannot be set up.
+    #[error("the http client cannot be set up")]
+    Client(#[from] FetchError),
+    /// A port cannot be had.
+    #[error("cannot listen on {address}; is another process using the port?")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// Two metrics have one name.
+    #[error("the metrics cannot be registered")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// A running node.
+pub struct Node {
+    address: SocketAddr,
+    admin: AdminServer,
+    server: ServerHandle,
+    keeper: Addr<Keeper>,
+    following: JoinHandle<()>,
+}
+
+impl Node {
+    /// Starts the node on this chain. Needs an actix system.
+    pub async fn start(config: Config, chain: Arc<dyn Chain>) -> Result<Self, StartError> {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry, config.cache.limit.0)?;
+        let telemetry = RequestTelemetry::register(&registry)?;
+        let data_dir = config.data_dir.clone();
+        let opened = spawn_blocking(move || Shelf::open(&data_dir)).await;
+        let shelf = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+
+        let follower = Follower::start(chain, FollowerOptions::default()).await?;
+        StatusMetrics::register(&registry, follower.status())?;
+        let scope = Scope {
+            worker: config.worker,
+            only: config.buckets.clone(),
+        };
+        let catalog = Catalog::new(scope, follower.directory(), follower.status());
+
+        let fetching = Arc::new(fetching(&config, &metrics)?);
+        let open = OpenObjects::default();
+        let limits = Limits {
+            bytes_max: config.cache.limit.0,
+            object_bytes_max: config.object_max(),
+            fills_max: config.fill.fills_max,
+            open_max: config.cache.open_files_max,
+        };
+        let keeper = Keeper::new(
+            limits,
+            shelf,
+            open.clone(),
+            catalog.clone(),
+            fetching.clone(),
+            metrics.clone(),
+        )
+        .start();
+        let (purge, purge_unwanted) = (keeper.clone().recipient(), keeper.clone().recipient());
+        let following = tokio::spawn(follow(
+            catalog.clone(),
+            follower,
+            purge,
+            purge_unwanted,
+            metrics.clone(),
+        ));
+
+        let state = web::Data::new(State {
+            catalog: catalog.clone(),
+            open,
+            keeper: keeper.clone(),
+            fetching,
+            pass_through: Arc::new(Semaphore::new(config.fill.pass_through_max)),
+            metrics,
+            started: Instant::now(),
+            cache_limit: config.cache.limit.0,
+        });
+        let (address, server) = serve(&config, state, telemetry)?;
+        let alive = following.abort_handle();
+        let health = Health::new()
+            .ready_when("chain", move || ready_by_chain(&catalog))
+            .live_when("chain-follower", move || {
+                if alive.is_finished() {
+                    Err("the chain is no longer followed".to_owned())
+                } else {
+                    Ok(())
+                }
+            });
+        let admin = AdminServer::start(config.admin.listen, registry, health).map_err(|cause| {
+            StartError::Listen {
+                address: config.admin.listen,
+                cause,
+            }
+        })?;
+        tracing::info!(%address, admin = %admin.address(), worker = %config.worker, "serving");
+        Ok(Self {
+            address,
+            admin,
+            server,
+            keeper,
+            following,
+        })
+    }
+
+    /// Where the public interface listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the admin port listens.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// The actors without which the node is to end.
+    pub fn watchdog(&self) -> Watchdog {
+        Watchdog::new().watch("cache keeper", &self.keeper)
+    }
+
+    /// Stops: no new requests, answers under way get their time, then what was verified is made
+    /// durable.
+    pub async fn stop(self) {
+        self.following.abort();
+        self.server.stop(true).await;
+        if let Err(error) = self.keeper.send(Stop).await {
+            tracing::warn!(%error, "the cache was not stopped in order; it will be verified again");
+        }
+        self.admin.stop().await;
+    }
+}
+
+fn fetching(config: &Config, metrics: &Metrics) -> Result<Fetching, FetchError> {
+    let fill = &config.fill;
+    let http = HttpPool::new(HttpOptions {
+        connect_timeout: fill.connect_timeout.0,
+        first_byte_timeout: fill.first_byte_timeout.0,
+        stall_timeout: fill.stall_timeout.0,
+        user_agent: concat!("argus/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ..HttpOptions::default()
+    })?;
+    Ok(Fetching {
+        http,
+        sources: Sources::default(),
+        config: fill.clone(),
+        flush_every: config.cache.flush_every.0,
+        metrics: metrics.clone(),
+    })
+}
+
+fn serve(
+    config: &Config,
+    state: web::Data<State>,
+    telemetry: RequestTelemetry,
+) -> Result<(SocketAddr, ServerHandle), StartError> {
+    let address = config.http.listen;
+    let listen = |cause| StartError::Listen { address, cause };
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .wrap(http::open_headers())
+            .wrap(telemetry.clone())
+            .configure(http::routes)
+    });
+    let server = config
+        .http
+        .limits
+        .apply(server)
+        .bind(address)
+        .map_err(listen)?;
+    let address = server.addrs().first().copied().unwrap_or(address);
+    let running = server.run();
+    let handle = running.handle();
+    actix_web::rt::spawn(running);
+    Ok((address, handle))
+}
+
+fn ready_by_chain(catalog: &Catalog) -> Result<(), String> {
+    let status = catalog.chain_status();
+    if status.stalled {
+        return Err(format!(
+            "no block has been finalised for {} s",
+            status.head_age.as_secs()
+        ));
+    }
+    Ok(())
+}
