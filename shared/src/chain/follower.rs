@@ -34,7 +34,8 @@ pub use view::DirectoryView;
 /// How a follower behaves.
 #[derive(Debug, Clone)]
 pub struct FollowerOptions {
-    /// How long one wait for a new block lasts before the follower looks around again.
+    /// How long one wait for a new block lasts before the follower looks around again. Has to be
+    /// longer than connecting to another endpoint takes.
     pub poll_interval: Duration,
     /// First pause after a failed request; doubles.
     pub retry_delay_min: Duration,
@@ -55,7 +56,7 @@ pub struct FollowerOptions {
 impl Default for FollowerOptions {
     fn default() -> Self {
         Self {
-            poll_interval: Duration::from_secs(6),
+            poll_interval: Duration::from_secs(30),
             retry_delay_min: Duration::from_millis(200),
             retry_delay_max: Duration::from_secs(10),
             stalled_after: Duration::from_secs(60),

@@ -123,6 +123,8 @@ impl Connection {
     /// make anyone wait for ever.
     pub(super) async fn wake_up(&self, at_most: Duration) {
         let mut heads = self.heads.clone();
+        // Only what comes from now on counts.
+        heads.borrow_and_update();
         let news = async {
             if heads.changed().await.is_err() {
                 std::future::pending::<()>().await;
