@@ -196,7 +196,7 @@ fn serve(config: Config) -> ExitCode {
 }
 
 async fn run(config: Config) -> anyhow::Result<Exit> {
-    let chain = SubxtChain::connect(&config.chain.endpoints)
+    let chain = SubxtChain::connect(config.chain.endpoints.clone())
         .await
         .context("the chain cannot be reached; give its address with --api-url")?;
     let chain: Arc<dyn Chain> = Arc::new(chain);

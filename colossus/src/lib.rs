@@ -29,6 +29,7 @@
 
 pub mod accept;
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod holdings;
 pub mod http;
@@ -39,3 +40,5 @@ pub mod node;
 pub mod obligations;
 pub mod peer;
 pub mod replicate;
+
+pub use cli::cli_main;

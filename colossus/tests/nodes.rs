@@ -257,7 +257,9 @@ async fn strangers_are_heard_counted_and_not_believed() {
     create_for(&chain, 1, b"x");
 
     let mut stranger = Stranger::meet(&node, genesis).await;
-    stranger.say_until(&node, |nonce| format!("rubbish {nonce}").into_bytes(), "malformed").await;
+    // The right version, and then no message.
+    stranger.say_until(&node, |nonce| format!("\u{1}rubbish {nonce}").into_bytes(), "malformed").await;
+    stranger.say_until(&node, |nonce| format!("rubbish {nonce}").into_bytes(), "other_version").await;
 
     let mut stranger = Stranger::meet(&node, genesis).await;
     let eve = Signer::from_uri("//Eve").unwrap();
