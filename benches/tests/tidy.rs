@@ -8,6 +8,8 @@ use std::{
 
 /// Longest source file. Longer means two concepts.
 const LINES_MAX: usize = 700;
+/// Longer all the same: FRAME wants the 64 calls of the content pallet in one block.
+const LONGER: &str = "runtime/pallets/content/src/calls.rs";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -62,7 +64,7 @@ fn files_are_readable_in_one_sitting() {
     let complaints: Vec<_> = sources()
         .iter()
         .map(|(path, text)| (path, text.lines().count()))
-        .filter(|(_, lines)| *lines > LINES_MAX)
+        .filter(|(path, lines)| *lines > LINES_MAX && !path.ends_with(LONGER))
         .map(|(path, lines)| format!("{} has {lines} lines, {LINES_MAX} at most", path.display()))
         .collect();
     complain(&complaints);
