@@ -121,7 +121,11 @@ impl Colossus {
     /// Starts a node. Needs an actix system.
     pub async fn start(config: Config, chain: Arc<dyn Chain>) -> Result<Self, StartError> {
         let (transactor, disk) = open_disk(config.clone()).await?;
-        let Disk { blobs, database, identity } = disk;
+        let Disk {
+            blobs,
+            database,
+            identity,
+        } = disk;
         let genesis = chain.genesis_hash().await?;
         check_genesis(&config, &database, genesis).await?;
 
@@ -130,7 +134,11 @@ impl Colossus {
         let holdings = open_holdings(blobs, database.clone()).await?;
         let directory = view.read().clone();
         let reconciled = holdings.reconcile(&directory).await?;
-        tracing::info!(objects = holdings.totals().0, ?reconciled, "object table stands");
+        tracing::info!(
+            objects = holdings.totals().0,
+            ?reconciled,
+            "object table stands"
+        );
         drop(directory);
 
         let registry = Registry::new();
@@ -181,11 +189,24 @@ impl Colossus {
         let node = web::Data::new(node);
         let (server, address) = start_http(&node, requests)?;
         let health = health(&node);
-        let admin = AdminServer::start(admin_address, registry, health)
-            .map_err(|cause| StartError::Listen { address: admin_address, cause })?;
+        let admin = AdminServer::start(admin_address, registry, health).map_err(|cause| {
+            StartError::Listen {
+                address: admin_address,
+                cause,
+            }
+        })?;
         let admin_at = admin.address();
         tracing::info!(%address, admin = %admin_at, worker = %node.config.worker, "colossus is ready");
-        Ok(Self { node, obligations, janitor, database, discovery, server, address, admin })
+        Ok(Self {
+            node,
+            obligations,
+            janitor,
+            database,
+            discovery,
+            server,
+            address,
+            admin,
+        })
     }
 
     /// Where the public interface listens.
@@ -260,19 +281,32 @@ async fn open_disk(config: Config) -> Result<(Option<Signer>, Disk), StartError>
         config.check()?;
         let transactor = config.transactor()?;
         let dir = &config.data_dir;
-        std::fs::create_dir_all(dir)
-            .map_err(|cause| StartError::DataDir { path: dir.clone(), cause })?;
+        std::fs::create_dir_all(dir).map_err(|cause| StartError::DataDir {
+            path: dir.clone(),
+            cause,
+        })?;
         let blobs = BlobStore::open(&dir.join("objects"))?;
         let database = Database::open(&dir.join("index"))?;
         let identity = NodeIdentity::load_or_create(&dir.join("node.key"))?;
-        Ok((transactor, Disk { blobs, database, identity }))
+        Ok((
+            transactor,
+            Disk {
+                blobs,
+                database,
+                identity,
+            },
+        ))
     };
-    tokio::task::spawn_blocking(open).await.unwrap_or(Err(StartError::Stopping))
+    tokio::task::spawn_blocking(open)
+        .await
+        .unwrap_or(Err(StartError::Stopping))
 }
 
 async fn open_holdings(blobs: BlobStore, database: Database) -> Result<Holdings, StartError> {
     let open = move || Ok(Holdings::open(blobs, &database)?);
-    tokio::task::spawn_blocking(open).await.unwrap_or(Err(StartError::Stopping))
+    tokio::task::spawn_blocking(open)
+        .await
+        .unwrap_or(Err(StartError::Stopping))
 }
 
 /// Objects of one chain must never be taken for garbage because another chain does not know them.
@@ -286,9 +320,11 @@ async fn check_genesis(
         let table: Table<String, String> = database.table("chain")?;
         let key = "genesis".to_owned();
         match table.get(&key)? {
-            Some(stored) if stored != found.to_string() => {
-                Err(StartError::OtherChain { path, stored, found })
-            }
+            Some(stored) if stored != found.to_string() => Err(StartError::OtherChain {
+                path,
+                stored,
+                found,
+            }),
             Some(_) => Ok(()),
             None => {
                 table.put(&key, &found.to_string())?;
@@ -296,7 +332,9 @@ async fn check_genesis(
             }
         }
     };
-    tokio::task::spawn_blocking(check).await.unwrap_or(Err(StartError::Stopping))
+    tokio::task::spawn_blocking(check)
+        .await
+        .unwrap_or(Err(StartError::Stopping))
 }
 
 async fn start_network(
@@ -341,7 +379,11 @@ fn start_obligations(
         accept: node.accept.clone(),
         janitor: janitor.clone(),
     };
-    let (config, holdings, metrics) = (node.config.clone(), node.holdings.clone(), node.metrics.clone());
+    let (config, holdings, metrics) = (
+        node.config.clone(),
+        node.holdings.clone(),
+        node.metrics.clone(),
+    );
     ObligationsActor::new(config, follower, holdings, readers, metrics).start()
 }
 
@@ -359,7 +401,13 @@ fn start_http(
             .app_data(data.clone())
             .configure(http::routes)
     });
-    let server = node.config.http.limits.apply(server).bind(address).map_err(listen_error)?;
+    let server = node
+        .config
+        .http
+        .limits
+        .apply(server)
+        .bind(address)
+        .map_err(listen_error)?;
     let address = server.addrs().first().copied().unwrap_or(address);
     let running = server.run();
     let handle = running.handle();
@@ -373,14 +421,22 @@ fn health(node: &web::Data<Node>) -> Health {
         let status = follower.get();
         match status.stalled {
             false => Ok(()),
-            true => Err(format!("no block was finalised for {} s", status.head_age.as_secs())),
+            true => Err(format!(
+                "no block was finalised for {} s",
+                status.head_age.as_secs()
+            )),
         }
     };
-    let (blobs, least) = (node.holdings.blobs().clone(), node.config.uploads.free_space_min.0);
+    let (blobs, least) = (
+        node.holdings.blobs().clone(),
+        node.config.uploads.free_space_min.0,
+    );
     let disk = move || match blobs.free_bytes() {
         Ok(free) if free >= least => Ok(()),
         Ok(free) => Err(format!("{free} bytes are free, at least {least} should be")),
         Err(error) => Err(error.to_string()),
     };
-    Health::new().ready_when("chain", chain).ready_when("disk", disk)
+    Health::new()
+        .ready_when("chain", chain)
+        .ready_when("disk", disk)
 }

@@ -75,7 +75,13 @@ struct Flags {
     #[arg(long, alias = "apiUrl", global = true)]
     api_url: Option<String>,
     /// Secret URI of the buckets' transactor account; better given by file or environment.
-    #[arg(long, alias = "accountUri", env = "ACCOUNT_URI", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        alias = "accountUri",
+        env = "ACCOUNT_URI",
+        hide_env_values = true,
+        global = true
+    )]
     account_uri: Option<String>,
     /// Multiaddresses for gossip, separated by commas.
     #[arg(long, global = true)]
@@ -133,7 +139,9 @@ fn set(table: &mut toml::Table, path: &[&str], value: toml::Value) {
             table.insert((*key).into(), value);
         }
         [section, rest @ ..] => {
-            let entry = table.entry(*section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            let entry = table
+                .entry(*section)
+                .or_insert_with(|| toml::Value::Table(toml::Table::new()));
             if let toml::Value::Table(inner) = entry {
                 set(inner, rest, value);
             }
@@ -142,7 +150,10 @@ fn set(table: &mut toml::Table, path: &[&str], value: toml::Value) {
 }
 
 fn list(text: &str) -> toml::Value {
-    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    let items = text
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty());
     toml::Value::Array(items.map(|item| toml::Value::String(item.into())).collect())
 }
 
@@ -151,10 +162,17 @@ pub fn cli_main(args: Vec<OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,
         Err(error) => {
-            let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let asked_for = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
             // Nothing is left to do when even this cannot be printed.
             let _printed = error.print();
-            return if asked_for { Exit::Stopped.into() } else { Exit::Misconfigured.into() };
+            return if asked_for {
+                Exit::Stopped.into()
+            } else {
+                Exit::Misconfigured.into()
+            };
         }
     };
     let config = match arguments.flags.load() {
@@ -163,11 +181,15 @@ pub fn cli_main(args: Vec<OsString>) -> ExitCode {
     };
     match arguments.command {
         None | Some(Command::Serve) => serve(config),
-        Some(Command::Config { what: ConfigCommand::Check }) => {
+        Some(Command::Config {
+            what: ConfigCommand::Check,
+        }) => {
             println!("the configuration can be used");
             Exit::Stopped.into()
         }
-        Some(Command::Config { what: ConfigCommand::Print }) => match config::print(&config) {
+        Some(Command::Config {
+            what: ConfigCommand::Print,
+        }) => match config::print(&config) {
             Ok(text) => {
                 print!("{text}");
                 Exit::Stopped.into()
@@ -218,8 +240,19 @@ mod tests {
     #[test]
     fn the_reference_servers_flags_are_understood() {
         let config = load(&[
-            "server", "--worker", "3", "--buckets", "1,4", "--uploads", "store", "--port", "4000",
-            "--apiUrl", "ws://chain:9944", "--accountUri", "//Colossus3//Transactor",
+            "server",
+            "--worker",
+            "3",
+            "--buckets",
+            "1,4",
+            "--uploads",
+            "store",
+            "--port",
+            "4000",
+            "--apiUrl",
+            "ws://chain:9944",
+            "--accountUri",
+            "//Colossus3//Transactor",
         ])
         .unwrap();
         assert_eq!(config.worker, WorkerId(3));
@@ -234,7 +267,11 @@ mod tests {
     fn flags_stand_above_the_file_and_unknown_keys_are_errors() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_str().unwrap().to_owned();
-        std::fs::write(file.path(), "worker = 1\n[p2p]\nlisten = [\"/ip4/127.0.0.1/tcp/0\"]\n").unwrap();
+        std::fs::write(
+            file.path(),
+            "worker = 1\n[p2p]\nlisten = [\"/ip4/127.0.0.1/tcp/0\"]\n",
+        )
+        .unwrap();
         let config = load(&["--config", &path, "--worker", "2", "--no-p2p"]).unwrap();
         assert_eq!((config.worker, config.p2p.enabled), (WorkerId(2), false));
         assert_eq!(config.p2p.listen.len(), 1);

@@ -77,7 +77,9 @@ pub struct ChainConfig {
 
 impl Default for ChainConfig {
     fn default() -> Self {
-        Self { endpoints: vec!["ws://127.0.0.1:9944".into()] }
+        Self {
+            endpoints: vec!["ws://127.0.0.1:9944".into()],
+        }
     }
 }
 
@@ -124,7 +126,9 @@ pub struct AdminConfig {
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9333)) }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9333)),
+        }
     }
 }
 
@@ -260,7 +264,9 @@ pub struct CleanupConfig {
 
 impl Default for CleanupConfig {
     fn default() -> Self {
-        Self { grace: TimeSpan::from_secs(60) }
+        Self {
+            grace: TimeSpan::from_secs(60),
+        }
     }
 }
 
@@ -280,7 +286,9 @@ pub struct P2pConfig {
 
 impl Default for P2pConfig {
     fn default() -> Self {
-        let any = "/ip4/0.0.0.0/tcp/3336".parse().expect("a constant multiaddress");
+        let any = "/ip4/0.0.0.0/tcp/3336"
+            .parse()
+            .expect("a constant multiaddress");
         Self {
             enabled: true,
             listen: vec![any],
@@ -340,10 +348,19 @@ impl Config {
     pub fn check(&self) -> Result<(), InvalidConfig> {
         for (name, value) in [
             ("uploads.uploads_max", self.uploads.uploads_max),
-            ("accept.calls_per_batch_max", self.accept.calls_per_batch_max),
-            ("accept.objects_per_call_max", self.accept.objects_per_call_max),
+            (
+                "accept.calls_per_batch_max",
+                self.accept.calls_per_batch_max,
+            ),
+            (
+                "accept.objects_per_call_max",
+                self.accept.objects_per_call_max,
+            ),
             ("replicate.fetches_max", self.replicate.fetches_max),
-            ("replicate.fetches_per_source_max", self.replicate.fetches_per_source_max),
+            (
+                "replicate.fetches_per_source_max",
+                self.replicate.fetches_per_source_max,
+            ),
         ] {
             if value == 0 {
                 return Err(InvalidConfig::Zero(name));
@@ -365,7 +382,10 @@ impl Config {
             (Some(uri), None) => uri.clone(),
             (None, Some(path)) => {
                 let read = std::fs::read_to_string(path);
-                Secret::new(read.map_err(|cause| InvalidConfig::KeyFile { path: path.clone(), cause })?)
+                Secret::new(read.map_err(|cause| InvalidConfig::KeyFile {
+                    path: path.clone(),
+                    cause,
+                })?)
             }
             (None, None) => return Ok(None),
         };
@@ -382,7 +402,13 @@ mod tests {
         let mut config = Config::for_worker(WorkerId(1));
         assert!(config.check().is_ok());
         config.uploads.uploads_max = 0;
-        assert!(config.check().unwrap_err().to_string().contains("uploads.uploads_max"));
+        assert!(
+            config
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("uploads.uploads_max")
+        );
     }
 
     #[test]
@@ -391,7 +417,11 @@ mod tests {
         assert!(config.transactor().unwrap().is_none());
         config.keys.transactor_uri = Some(Secret::new("//Colossus1//Transactor"));
         let account = config.transactor().unwrap().unwrap().account();
-        assert!(!shared::config::print(&config).unwrap().contains("Colossus1"));
+        assert!(
+            !shared::config::print(&config)
+                .unwrap()
+                .contains("Colossus1")
+        );
 
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "//Colossus1//Transactor\n").unwrap();

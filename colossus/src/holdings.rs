@@ -134,11 +134,26 @@ impl Holdings {
         for entry in objects.scan() {
             let (object, record) = entry?;
             let media_type = interned(&record.media_type);
-            index.insert(object, Held { hash: record.hash, size: record.size, media_type });
+            index.insert(
+                object,
+                Held {
+                    hash: record.hash,
+                    size: record.size,
+                    media_type,
+                },
+            );
         }
         let stripes = std::array::from_fn(|_| tokio::sync::Mutex::new(()));
-        let inner = Inner { blobs, objects, outbox, index: RwLock::new(index), stripes };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Inner {
+            blobs,
+            objects,
+            outbox,
+            index: RwLock::new(index),
+            stripes,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The object, if it is held.
@@ -201,7 +216,9 @@ impl Holdings {
 
     /// Lets go of an object; its blob goes with the last object of that hash.
     pub async fn remove(&self, object: ObjectId) -> Result<Option<Held>, HoldingsError> {
-        let Some(hash) = self.get(object).map(|held| held.hash) else { return Ok(None) };
+        let Some(hash) = self.get(object).map(|held| held.hash) else {
+            return Ok(None);
+        };
         let _one_at_a_time = self.stripe(hash).lock().await;
         let holdings = self.clone();
         blocking(move || {
@@ -211,7 +228,9 @@ impl Holdings {
         })
         .await?;
         let removed = self.inner.index.write().remove(object);
-        let Some((held, was_last)) = removed else { return Ok(None) };
+        let Some((held, was_last)) = removed else {
+            return Ok(None);
+        };
         if was_last {
             self.inner.blobs.remove(&hash).await?;
         }
@@ -237,7 +256,12 @@ impl Holdings {
         let lost: Vec<ObjectId> = {
             let index = self.inner.index.read();
             let has_file = |held: &Held| files.get(&held.hash) == Some(&held.size);
-            index.held.iter().filter(|(_, held)| !has_file(held)).map(|(id, _)| *id).collect()
+            index
+                .held
+                .iter()
+                .filter(|(_, held)| !has_file(held))
+                .map(|(id, _)| *id)
+                .collect()
         };
         for object in lost {
             self.remove(object).await?;
@@ -245,14 +269,20 @@ impl Holdings {
         }
         let orphans: HashSet<ContentHash> = {
             let index = self.inner.index.read();
-            files.keys().filter(|hash| !index.references.contains_key(hash)).copied().collect()
+            files
+                .keys()
+                .filter(|hash| !index.references.contains_key(hash))
+                .copied()
+                .collect()
         };
         if orphans.is_empty() {
             return Ok(report);
         }
         let mut unmatched = orphans.clone();
         for object in directory.objects.values() {
-            let Ok(hash) = object.content_id.parse::<ContentHash>() else { continue };
+            let Ok(hash) = object.content_id.parse::<ContentHash>() else {
+                continue;
+            };
             if orphans.contains(&hash) && files.get(&hash) == Some(&object.size) {
                 self.store_copy(object.id, hash, None).await?;
                 unmatched.remove(&hash);
@@ -279,9 +309,16 @@ impl Holdings {
         let holdings = self.clone();
         blocking(move || {
             let media_type = sniff(&stored);
-            let held = Held { hash: stored.hash(), size: stored.size(), media_type };
-            let record =
-                Record { hash: held.hash, size: held.size, media_type: media_type.to_owned() };
+            let held = Held {
+                hash: stored.hash(),
+                size: stored.size(),
+                media_type,
+            };
+            let record = Record {
+                hash: held.hash,
+                size: held.size,
+                media_type: media_type.to_owned(),
+            };
             if let Some(entry) = outbox {
                 holdings.inner.outbox.put(&object, &entry)?;
             }
@@ -297,7 +334,9 @@ impl Holdings {
 /// The media type by the first bytes; a file that cannot be read now is of unknown type.
 fn sniff(stored: &Stored) -> &'static str {
     let mut first_bytes = [0; serve::SNIFF_BYTES];
-    let wanted = first_bytes.len().min(usize::try_from(stored.size()).unwrap_or(usize::MAX));
+    let wanted = first_bytes
+        .len()
+        .min(usize::try_from(stored.size()).unwrap_or(usize::MAX));
     match stored.file().read_exact_at(&mut first_bytes[..wanted], 0) {
         Ok(()) => serve::sniff(&first_bytes[..wanted]),
         Err(_) => "application/octet-stream",
@@ -322,117 +361,10 @@ fn interned(media_type: &str) -> &'static str {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, HoldingsError> + Send + 'static,
 ) -> Result<T, HoldingsError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(HoldingsError::Stopping))
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or(Err(HoldingsError::Stopping))
 }
 
 #[cfg(test)]
-mod tests {
-    use shared::{chain::directory::DataObject, ids::ChannelId};
-
-    use super::*;
-
-    struct Bench {
-        _dir: tempfile::TempDir,
-        blobs: BlobStore,
-        database: Database,
-    }
-
-    impl Bench {
-        fn new() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            let blobs = BlobStore::open(&dir.path().join("store")).unwrap();
-            let database = Database::open(&dir.path().join("db")).unwrap();
-            Self { _dir: dir, blobs, database }
-        }
-
-        fn holdings(&self) -> Holdings {
-            Holdings::open(self.blobs.clone(), &self.database).unwrap()
-        }
-
-        async fn verified(&self, bytes: &'static [u8]) -> Verified {
-            let hash = ContentHash::of(bytes);
-            let mut partial = self.blobs.begin(hash, bytes.len() as u64).await.unwrap();
-            partial.write(bytes::Bytes::from_static(bytes)).await.unwrap();
-            partial.finish().await.unwrap()
-        }
-    }
-
-    fn on_chain(id: u64, bytes: &[u8]) -> (ObjectId, DataObject) {
-        let object = DataObject {
-            id: ObjectId(id),
-            bag: BagId::Channel(ChannelId(1)),
-            size: bytes.len() as u64,
-            content_id: ContentHash::of(bytes).to_string(),
-            accepted: false,
-            state_bloat_bond: 0,
-        };
-        (object.id, object)
-    }
-
-    fn entry() -> OutboxEntry {
-        OutboxEntry { bucket: StorageBucketId(3), bag: BagId::Channel(ChannelId(1)), stored_ms: 5 }
-    }
-
-    #[tokio::test]
-    async fn a_blob_lives_as_long_as_one_of_its_objects() {
-        let bench = Bench::new();
-        let holdings = bench.holdings();
-        let text = b"the same bytes twice";
-        for id in [1, 2] {
-            let verified = bench.verified(text).await;
-            holdings.store(ObjectId(id), verified, None).await.unwrap();
-        }
-        assert_eq!(holdings.totals(), (2, 40));
-        let held = holdings.get(ObjectId(1)).unwrap();
-        assert_eq!(held.media_type, "text/plain; charset=utf-8");
-
-        holdings.remove(ObjectId(1)).await.unwrap();
-        assert!(holdings.open_files(&held).await.unwrap().is_some());
-        holdings.remove(ObjectId(2)).await.unwrap();
-        assert!(holdings.open_files(&held).await.unwrap().is_none());
-        assert_eq!(holdings.totals(), (0, 0));
-    }
-
-    #[tokio::test]
-    async fn records_and_outbox_are_read_again() {
-        let bench = Bench::new();
-        let holdings = bench.holdings();
-        let verified = bench.verified(b"pending").await;
-        let held = holdings.store(ObjectId(7), verified, Some(entry())).await.unwrap();
-
-        let again = bench.holdings();
-        assert_eq!(again.get(ObjectId(7)), Some(held));
-        assert_eq!(again.outbox().await.unwrap(), [(ObjectId(7), entry())]);
-        again.leave_outbox(ObjectId(7)).await.unwrap();
-        assert!(again.outbox().await.unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn table_files_and_chain_are_brought_together() {
-        let bench = Bench::new();
-        let holdings = bench.holdings();
-        for (id, bytes) in [(1, &b"kept"[..]), (2, b"file lost")] {
-            let verified = bench.verified(bytes).await;
-            holdings.store(ObjectId(id), verified, None).await.unwrap();
-        }
-        // A file that vanished, a file whose record was never written, a file nobody knows.
-        bench.blobs.remove(&ContentHash::of(b"file lost")).await.unwrap();
-        bench.verified(b"record lost").await.commit().await.unwrap();
-        bench.verified(b"nobody's").await.commit().await.unwrap();
-        let directory = Directory {
-            objects: [on_chain(1, b"kept"), on_chain(2, b"file lost"), on_chain(3, b"record lost")]
-                .into(),
-            ..Directory::default()
-        };
-
-        let report = holdings.reconcile(&directory).await.unwrap();
-        let expected = Reconciled {
-            records_dropped: 1,
-            objects_found: vec![ObjectId(3)],
-            files_removed: 1,
-        };
-        assert_eq!(report, expected);
-        assert_eq!(holdings.ids(), [ObjectId(1), ObjectId(3)]);
-        assert_eq!(holdings.reconcile(&directory).await.unwrap(), Reconciled::default());
-    }
-}
+mod tests;

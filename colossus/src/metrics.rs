@@ -5,8 +5,9 @@ use prometheus::{
 };
 
 /// Upper bounds in seconds for things that take from a tenth of a second to an hour.
-const DELAY_BUCKETS_S: [f64; 12] =
-    [0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 120.0, 600.0, 3600.0];
+const DELAY_BUCKETS_S: [f64; 12] = [
+    0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 120.0, 600.0, 3600.0,
+];
 
 /// The metrics; cheap to clone.
 #[derive(Clone)]
@@ -56,25 +57,70 @@ impl Metrics {
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let make = Maker(registry);
         Ok(Self {
-            uploads: make.counters("storage_uploads_total", "Uploads by outcome", &["outcome", "reason"])?,
-            upload_bytes: make.counter("storage_upload_bytes_total", "Bytes of uploads that became durable")?,
+            uploads: make.counters(
+                "storage_uploads_total",
+                "Uploads by outcome",
+                &["outcome", "reason"],
+            )?,
+            upload_bytes: make.counter(
+                "storage_upload_bytes_total",
+                "Bytes of uploads that became durable",
+            )?,
             uploads_in_flight: make.gauge("storage_uploads_in_flight", "Uploads being received")?,
-            accept_latency: make.delays("storage_accept_latency_seconds", "From durable to accepted on chain")?,
-            accept_outbox: make.gauge("storage_accept_outbox_objects", "Objects stored here and not yet accepted")?,
-            accept_batches: make.counters("storage_accept_batches_total", "Acceptance batches by outcome", &["outcome"])?,
-            accept_trouble: make.gauges("storage_accept_trouble", "1 if objects cannot be accepted, by reason", &["reason"])?,
+            accept_latency: make.delays(
+                "storage_accept_latency_seconds",
+                "From durable to accepted on chain",
+            )?,
+            accept_outbox: make.gauge(
+                "storage_accept_outbox_objects",
+                "Objects stored here and not yet accepted",
+            )?,
+            accept_batches: make.counters(
+                "storage_accept_batches_total",
+                "Acceptance batches by outcome",
+                &["outcome"],
+            )?,
+            accept_trouble: make.gauges(
+                "storage_accept_trouble",
+                "1 if objects cannot be accepted, by reason",
+                &["reason"],
+            )?,
             objects: make.gauges("storage_objects", "Objects by state", &["state"])?,
             bytes: make.gauge("storage_bytes", "Bytes of objects stored")?,
-            disk_available: make.gauge("storage_disk_available_bytes", "Bytes free on the data directory's disk")?,
-            fetches: make.counters("storage_fetches_total", "Fetches from other nodes by outcome", &["outcome"])?,
-            fetched_bytes: make.counter("storage_sync_bytes_total", "Bytes fetched from other nodes")?,
-            replication_lag: make.delays("storage_replication_lag_seconds", "From wanted to held")?,
+            disk_available: make.gauge(
+                "storage_disk_available_bytes",
+                "Bytes free on the data directory's disk",
+            )?,
+            fetches: make.counters(
+                "storage_fetches_total",
+                "Fetches from other nodes by outcome",
+                &["outcome"],
+            )?,
+            fetched_bytes: make
+                .counter("storage_sync_bytes_total", "Bytes fetched from other nodes")?,
+            replication_lag: make
+                .delays("storage_replication_lag_seconds", "From wanted to held")?,
             fetches_in_flight: make.gauge("storage_fetches_in_flight", "Fetches under way")?,
-            removed: make.counter("storage_objects_removed_total", "Objects removed because the chain deleted them")?,
-            gossip_received: make.counters("storage_gossip_received_total", "Gossip messages by verdict", &["verdict"])?,
-            gossip_published: make.counters("storage_gossip_published_total", "Announcements by outcome", &["outcome"])?,
+            removed: make.counter(
+                "storage_objects_removed_total",
+                "Objects removed because the chain deleted them",
+            )?,
+            gossip_received: make.counters(
+                "storage_gossip_received_total",
+                "Gossip messages by verdict",
+                &["verdict"],
+            )?,
+            gossip_published: make.counters(
+                "storage_gossip_published_total",
+                "Announcements by outcome",
+                &["outcome"],
+            )?,
             peers: make.gauge("storage_peers", "Peers connected")?,
-            mailbox_full: make.counters("storage_mailbox_full_total", "Messages that found a mailbox full", &["actor"])?,
+            mailbox_full: make.counters(
+                "storage_mailbox_full_total",
+                "Messages that found a mailbox full",
+                &["actor"],
+            )?,
         })
     }
 }
@@ -93,12 +139,22 @@ impl Maker<'_> {
         self.0.register(Box::new(metric.clone()))?;
         Ok(metric)
     }
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntCounterVec, prometheus::Error> {
         let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
         self.0.register(Box::new(metric.clone()))?;
         Ok(metric)
     }
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+    fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntGaugeVec, prometheus::Error> {
         let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
         self.0.register(Box::new(metric.clone()))?;
         Ok(metric)

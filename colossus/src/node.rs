@@ -87,7 +87,9 @@ impl Node {
         let directory = self.view.read();
         let pending = |id: &ObjectId| directory.object(*id).is_none_or(|known| !known.accepted);
         let sizes = self.holdings.ids().into_iter().filter(pending);
-        let sizes = sizes.filter_map(|id| self.holdings.get(id)).map(|held| held.size);
+        let sizes = sizes
+            .filter_map(|id| self.holdings.get(id))
+            .map(|held| held.size);
         sizes.fold((0, 0), |(count, bytes), size| (count + 1, bytes + size))
     }
 
@@ -102,11 +104,31 @@ impl Node {
         debt: Option<OutboxEntry>,
     ) {
         if let Some(entry) = debt {
-            hint(&self.accept, ObjectStored { object, entry }, "accept", &self.metrics);
+            hint(
+                &self.accept,
+                ObjectStored { object, entry },
+                "accept",
+                &self.metrics,
+            );
         }
-        hint(&self.replicate, ObjectHeld(object), "replicate", &self.metrics);
+        hint(
+            &self.replicate,
+            ObjectHeld(object),
+            "replicate",
+            &self.metrics,
+        );
         if let Some(network) = &self.network {
-            hint(network, Announce { object, hash, size, bag }, "network", &self.metrics);
+            hint(
+                network,
+                Announce {
+                    object,
+                    hash,
+                    size,
+                    bag,
+                },
+                "network",
+                &self.metrics,
+            );
         }
     }
 
@@ -121,7 +143,12 @@ impl Node {
         let Some(entry) = debt else { return Ok(()) };
         let stored = self.holdings.store_copy(object, hash, debt).await;
         if stored.map_err(errors::from_holdings)?.is_some() {
-            hint(&self.accept, ObjectStored { object, entry }, "accept", &self.metrics);
+            hint(
+                &self.accept,
+                ObjectStored { object, entry },
+                "accept",
+                &self.metrics,
+            );
         }
         Ok(())
     }
@@ -138,7 +165,9 @@ pub fn our_buckets(config: &Config, directory: &Directory) -> BTreeSet<StorageBu
 
 /// Milliseconds since the Unix epoch.
 pub fn now_ms() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -182,7 +211,12 @@ impl Uploads {
     /// All slots free.
     pub fn new(limits: UploadsConfig, metrics: Metrics) -> Self {
         let slots = Arc::new(Semaphore::new(limits.uploads_max));
-        Self { slots, reserved: Arc::default(), limits, metrics }
+        Self {
+            slots,
+            reserved: Arc::default(),
+            limits,
+            metrics,
+        }
     }
 
     /// Bytes set aside for uploads under way.
@@ -194,7 +228,8 @@ impl Uploads {
     pub fn take_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         self.slots.clone().try_acquire_owned().map_err(|_| {
             let max = self.limits.uploads_max;
-            let message = format!("this node receives {max} uploads at once, and all are taken: try again");
+            let message =
+                format!("this node receives {max} uploads at once, and all are taken: try again");
             ApiError::new(ErrorKind::Overloaded, message).retry_after(SLOT_RETRY_AFTER_S)
         })
     }
@@ -203,8 +238,13 @@ impl Uploads {
     pub fn reserve(&self, bytes: u64, blobs: &BlobStore) -> Result<Room, ApiError> {
         let free = blobs.free_bytes().map_err(errors::from_blob)?;
         let before = self.reserved.fetch_add(bytes, Ordering::Relaxed);
-        let room = Room { bytes, reserved: self.reserved.clone() };
-        let needed = before.saturating_add(bytes).saturating_add(self.limits.free_space_min.0);
+        let room = Room {
+            bytes,
+            reserved: self.reserved.clone(),
+        };
+        let needed = before
+            .saturating_add(bytes)
+            .saturating_add(self.limits.free_space_min.0);
         if needed > free {
             let message = format!("no room for {bytes} bytes: upload to another bucket of the bag");
             return Err(errors::out_of_space(message));

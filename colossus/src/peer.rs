@@ -82,7 +82,11 @@ impl Peers {
             user_agent: USER_AGENT.into(),
             ..HttpOptions::default()
         })?;
-        Ok(Self { pool, host_id, bytes_per_second_min })
+        Ok(Self {
+            pool,
+            host_id,
+            bytes_per_second_min,
+        })
     }
 
     /// The connections, for others who talk to storage nodes.
@@ -105,10 +109,15 @@ impl Peers {
         }
         let allowed = TRANSFER_TIME_MIN + Duration::from_secs(size / self.bytes_per_second_min);
         let transfer = self.transfer(source, object, hash, size, holdings);
-        tokio::time::timeout(allowed, transfer).await.unwrap_or_else(|_| {
-            let after_ms = allowed.as_millis() as u64;
-            Err(PeerError::TooSlow { source_root: source.to_string(), after_ms })
-        })
+        tokio::time::timeout(allowed, transfer)
+            .await
+            .unwrap_or_else(|_| {
+                let after_ms = allowed.as_millis() as u64;
+                Err(PeerError::TooSlow {
+                    source_root: source.to_string(),
+                    after_ms,
+                })
+            })
     }
 
     async fn transfer(
@@ -119,7 +128,11 @@ impl Peers {
         size: u64,
         holdings: &Holdings,
     ) -> Result<Held, PeerError> {
-        let mut download = self.pool.storage_node(&source.0)?.download(object, None).await?;
+        let mut download = self
+            .pool
+            .storage_node(&source.0)?
+            .download(object, None)
+            .await?;
         if let Some(len) = download.content_len().filter(|len| *len != size) {
             return Err(if len > size {
                 BlobError::TooLong { limit: size }.into()
@@ -138,11 +151,23 @@ impl Peers {
     /// Ids of a bag that the source holds.
     pub async fn list(&self, source: &Source, bag: BagId) -> Result<BTreeSet<ObjectId>, PeerError> {
         let source_root = source.to_string();
-        let bad = |cause: String| PeerError::BadList { source_root: source_root.clone(), cause };
-        let root = self.pool.storage_node(&source.0)?.root().trim_end_matches('/').to_owned();
+        let bad = |cause: String| PeerError::BadList {
+            source_root: source_root.clone(),
+            cause,
+        };
+        let root = self
+            .pool
+            .storage_node(&source.0)?
+            .root()
+            .trim_end_matches('/')
+            .to_owned();
         let url = format!("{root}{}", held_objects_of_bag_path(bag));
         let read = async {
-            let request = self.pool.raw().get(url).header(HOST_ID_HEADER, &self.host_id);
+            let request = self
+                .pool
+                .raw()
+                .get(url)
+                .header(HOST_ID_HEADER, &self.host_id);
             let response = request.send().await?.error_for_status()?;
             let mut pieces = response.bytes_stream();
             let mut body = Vec::new();
@@ -157,7 +182,10 @@ impl Peers {
         let after_ms = LIST_TIME_MAX.as_millis() as u64;
         let body = tokio::time::timeout(LIST_TIME_MAX, read)
             .await
-            .map_err(|_| PeerError::TooSlow { source_root: source_root.clone(), after_ms })?
+            .map_err(|_| PeerError::TooSlow {
+                source_root: source_root.clone(),
+                after_ms,
+            })?
             .map_err(|error| bad(error.to_string()))?;
         serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))
     }

@@ -1,12 +1,14 @@
 //! The public interface over real sockets: uploads that end well, uploads that do not and leave
 //! nothing behind, downloads, state.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod harness;
 
 use std::time::Duration;
 
 use harness::{
-    BAG, OTHER_BAG, TestNode, bucket_of, bytes, chain, create, create_for, eventually, file_form, ids, query,
+    BAG, OTHER_BAG, TestNode, bucket_of, bytes, chain, create, create_for, eventually, file_form,
+    ids, query,
 };
 use reqwest::multipart::{Form, Part};
 use shared::{
@@ -28,7 +30,10 @@ async fn expect_refusal(response: reqwest::Response, status: u16, kind: &str, na
 }
 
 async fn nothing_left(node: &TestNode) {
-    eventually("nothing is left on disk", async || node.files_on_disk().is_empty()).await;
+    eventually("nothing is left on disk", async || {
+        node.files_on_disk().is_empty()
+    })
+    .await;
     assert!(ids(&node.json("state/data-objects").await).is_empty());
 }
 
@@ -43,7 +48,10 @@ async fn an_upload_is_durable_answered_and_accepted() {
     let body: serde_json::Value = response.json().await.unwrap();
     let hash = ContentHash::of(&file).to_string();
     assert_eq!(body["id"], hash);
-    assert_eq!((&body["object"], &body["size"]), (&"7".into(), &300_000.into()));
+    assert_eq!(
+        (&body["object"], &body["size"]),
+        (&"7".into(), &300_000.into())
+    );
 
     eventually("the chain accepts it", async || node.accepted(7)).await;
     eventually("the outbox is empty", async || {
@@ -55,7 +63,11 @@ async fn an_upload_is_durable_answered_and_accepted() {
     assert_eq!(response.headers()["etag"], format!("\"{hash}\""));
     assert_eq!(response.headers()["access-control-allow-origin"], "*");
     assert_eq!(response.bytes().await.unwrap(), file);
-    assert_eq!(node.metric("storage_uploads_total{outcome=\"stored\"").await, 1.0);
+    assert_eq!(
+        node.metric("storage_uploads_total{outcome=\"stored\"")
+            .await,
+        1.0
+    );
     node.stop().await;
 }
 
@@ -80,19 +92,84 @@ async fn every_refusal_has_its_status_names_its_value_and_leaves_nothing() {
 
     let own = bucket_of(1);
     let cases: Vec<(String, u16, &str, Vec<&str>)> = vec![
-        ("storageBucketId=0&bagId=static:council".into(), 400, "invalid-request", vec!["dataObjectId"]),
-        ("dataObjectId=1&bagId=static:council".into(), 400, "invalid-request", vec!["storageBucketId"]),
-        ("dataObjectId=1&storageBucketId=0".into(), 400, "invalid-request", vec!["bagId"]),
-        ("dataObjectId=a1b&storageBucketId=0&bagId=static:council".into(), 400, "malformed-id", vec!["a1b"]),
-        ("dataObjectId=007&storageBucketId=0&bagId=static:council".into(), 400, "malformed-id", vec!["007"]),
-        ("dataObjectId=1&storageBucketId=-1&bagId=static:council".into(), 400, "malformed-id", vec!["-1"]),
-        ("dataObjectId=1&storageBucketId=0&bagId=dynamic:nothing:1".into(), 400, "malformed-id", vec!["dynamic:nothing:1"]),
-        (query(1, bucket_of(2), BAG), 503, "bucket-not-accepting", vec!["bucket 1"]),
-        (query(1, StorageBucketId(99), BAG), 503, "bucket-not-accepting", vec!["bucket 99"]),
-        (query(999, own, BAG), 400, "unknown-object", vec!["999", "dynamic:channel:1"]),
-        (query(2, own, BAG), 400, "wrong-bag", vec!["object 2", "dynamic:channel:2"]),
-        (query(2, own, OTHER_BAG), 400, "bag-not-assigned", vec!["dynamic:channel:2", "bucket 0"]),
-        (query(3, own, BAG), 400, "unverifiable-content", vec![foreign]),
+        (
+            "storageBucketId=0&bagId=static:council".into(),
+            400,
+            "invalid-request",
+            vec!["dataObjectId"],
+        ),
+        (
+            "dataObjectId=1&bagId=static:council".into(),
+            400,
+            "invalid-request",
+            vec!["storageBucketId"],
+        ),
+        (
+            "dataObjectId=1&storageBucketId=0".into(),
+            400,
+            "invalid-request",
+            vec!["bagId"],
+        ),
+        (
+            "dataObjectId=a1b&storageBucketId=0&bagId=static:council".into(),
+            400,
+            "malformed-id",
+            vec!["a1b"],
+        ),
+        (
+            "dataObjectId=007&storageBucketId=0&bagId=static:council".into(),
+            400,
+            "malformed-id",
+            vec!["007"],
+        ),
+        (
+            "dataObjectId=1&storageBucketId=-1&bagId=static:council".into(),
+            400,
+            "malformed-id",
+            vec!["-1"],
+        ),
+        (
+            "dataObjectId=1&storageBucketId=0&bagId=dynamic:nothing:1".into(),
+            400,
+            "malformed-id",
+            vec!["dynamic:nothing:1"],
+        ),
+        (
+            query(1, bucket_of(2), BAG),
+            503,
+            "bucket-not-accepting",
+            vec!["bucket 1"],
+        ),
+        (
+            query(1, StorageBucketId(99), BAG),
+            503,
+            "bucket-not-accepting",
+            vec!["bucket 99"],
+        ),
+        (
+            query(999, own, BAG),
+            400,
+            "unknown-object",
+            vec!["999", "dynamic:channel:1"],
+        ),
+        (
+            query(2, own, BAG),
+            400,
+            "wrong-bag",
+            vec!["object 2", "dynamic:channel:2"],
+        ),
+        (
+            query(2, own, OTHER_BAG),
+            400,
+            "bag-not-assigned",
+            vec!["dynamic:channel:2", "bucket 0"],
+        ),
+        (
+            query(3, own, BAG),
+            400,
+            "unverifiable-content",
+            vec![foreign],
+        ),
         (query(4, own, BAG), 400, "blacklisted", vec![&banned]),
     ];
     for (query, status, kind, named) in cases {
@@ -106,7 +183,12 @@ async fn every_refusal_has_its_status_names_its_value_and_leaves_nothing() {
 /// Waits until the node has seen this object.
 async fn chain_height(node: &TestNode, object: u64) -> u32 {
     eventually("the follower sees the object", async || {
-        node.node.node().view.read().object(ObjectId(object)).is_some()
+        node.node
+            .node()
+            .view
+            .read()
+            .object(ObjectId(object))
+            .is_some()
     })
     .await;
     node.node.node().view.at().number
@@ -122,8 +204,20 @@ async fn bad_bodies_are_refused_and_leave_nothing() {
     let url = node.url(&format!("files?{target}"));
     let expected = ContentHash::of(&file).to_string();
 
-    let plain = node.http.post(&url).body(file.clone()).send().await.unwrap();
-    expect_refusal(plain, 415, "unsupported-media-type", &["multipart/form-data"]).await;
+    let plain = node
+        .http
+        .post(&url)
+        .body(file.clone())
+        .send()
+        .await
+        .unwrap();
+    expect_refusal(
+        plain,
+        415,
+        "unsupported-media-type",
+        &["multipart/form-data"],
+    )
+    .await;
 
     let mut other = file.clone();
     other[399_999] ^= 1;
@@ -151,13 +245,20 @@ async fn bad_bodies_are_refused_and_leave_nothing() {
     expect_refusal(response, 413, "too-large", &["text fields"]).await;
 
     // Without a length, only the stream itself tells that it is too long.
-    let endless = futures::stream::iter((0..40).map(|_| Ok::<_, std::io::Error>(vec![7u8; 100_000])));
+    let endless =
+        futures::stream::iter((0..40).map(|_| Ok::<_, std::io::Error>(vec![7u8; 100_000])));
     let body = Part::stream(reqwest::Body::wrap_stream(endless)).file_name("endless");
-    let response = node.upload_form(&target, Form::new().part("file", body)).await;
+    let response = node
+        .upload_form(&target, Form::new().part("file", body))
+        .await;
     expect_refusal(response, 400, "wrong-size", &["400000"]).await;
 
     nothing_left(&node).await;
-    assert_eq!(node.upload(1, &file).await.status(), 201, "and the right file is welcome");
+    assert_eq!(
+        node.upload(1, &file).await.status(),
+        201,
+        "and the right file is welcome"
+    );
     node.stop().await;
 }
 
@@ -194,7 +295,9 @@ async fn half_an_upload(node: &TestNode, file: &[u8], sent: usize) -> tokio::net
         "POST {path} HTTP/1.1\r\nhost: node\r\ncontent-length: {length}\r\n\
          content-type: multipart/form-data; boundary=b\r\n\r\n{part}"
     );
-    let mut stream = tokio::net::TcpStream::connect(node.node.address()).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(node.node.address())
+        .await
+        .unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&file[..sent]).await.unwrap();
     stream
@@ -207,7 +310,10 @@ async fn a_client_that_leaves_in_the_middle_leaves_nothing() {
     let file = bytes(5, 2_000_000);
     create_for(&chain, 1, &file);
     let stream = half_an_upload(&node, &file, 1_000_000).await;
-    eventually("bytes are on disk", async || !node.files_on_disk().is_empty()).await;
+    eventually("bytes are on disk", async || {
+        !node.files_on_disk().is_empty()
+    })
+    .await;
     drop(stream);
     nothing_left(&node).await;
     assert_eq!(node.metric("storage_uploads_in_flight").await, 0.0);
@@ -301,7 +407,9 @@ async fn half_an_upload_of(node: &TestNode, id: u64, file: &[u8]) -> tokio::net:
         query(id, bucket_of(1), BAG),
         file.len() + 200
     );
-    let mut stream = tokio::net::TcpStream::connect(node.node.address()).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(node.node.address())
+        .await
+        .unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&file[..1_000_000]).await.unwrap();
     stream
@@ -327,8 +435,17 @@ async fn pending_objects_are_for_other_nodes_until_they_are_accepted() {
     .await;
 
     let own_id = node.node.node().host_id.clone();
-    let request = node.http.get(node.url("files/1")).header("x-colossus-host-id", own_id);
-    expect_refusal(request.send().await.unwrap(), 403, "own-request", &["object 1"]).await;
+    let request = node
+        .http
+        .get(node.url("files/1"))
+        .header("x-colossus-host-id", own_id);
+    expect_refusal(
+        request.send().await.unwrap(),
+        403,
+        "own-request",
+        &["object 1"],
+    )
+    .await;
     node.stop().await;
 }
 
@@ -341,31 +458,51 @@ async fn ranges_heads_and_the_outboard() {
     create_for(&chain, 2, b"a small text");
     assert_eq!(node.upload(1, &file).await.status(), 201);
     assert_eq!(node.upload(2, b"a small text").await.status(), 201);
-    eventually("both are accepted", async || node.accepted(1) && node.accepted(2)).await;
+    eventually("both are accepted", async || {
+        node.accepted(1) && node.accepted(2)
+    })
+    .await;
 
-    let ranged = |range: &str| node.http.get(node.url("files/1")).header("range", range).send();
+    let ranged = |range: &str| {
+        node.http
+            .get(node.url("files/1"))
+            .header("range", range)
+            .send()
+    };
     let response = ranged("bytes=10-19").await.unwrap();
     assert_eq!(response.status(), 206);
     assert_eq!(response.headers()["content-range"], "bytes 10-19/100000");
     assert_eq!(response.headers()["content-length"], "10");
     assert_eq!(response.bytes().await.unwrap(), file[10..20]);
-    assert_eq!(ranged("bytes=-1").await.unwrap().bytes().await.unwrap(), file[99_999..]);
+    assert_eq!(
+        ranged("bytes=-1").await.unwrap().bytes().await.unwrap(),
+        file[99_999..]
+    );
     assert_eq!(ranged("bytes=100000-").await.unwrap().status(), 416);
 
     let head = node.http.head(node.url("files/2")).send().await.unwrap();
-    assert_eq!((head.status().as_u16(), &head.headers()["content-length"]), (200, &"12".parse().unwrap()));
+    assert_eq!(
+        (head.status().as_u16(), &head.headers()["content-length"]),
+        (200, &"12".parse().unwrap())
+    );
     assert_eq!(head.headers()["content-type"], "text/plain; charset=utf-8");
     assert_eq!(head.headers()["content-disposition"], "inline");
     assert_eq!(head.headers()["x-content-type-options"], "nosniff");
 
     let outboard = node.get("files/1/outboard").await;
     assert_eq!(outboard.status(), 200);
-    assert_eq!(outboard.headers()["content-type"], shared::api::OUTBOARD_MEDIA_TYPE);
+    assert_eq!(
+        outboard.headers()["content-type"],
+        shared::api::OUTBOARD_MEDIA_TYPE
+    );
     let outboard = outboard.bytes().await.unwrap();
     let layout = shared::verified::Layout::new(100_000);
     assert_eq!(outboard.len() as u64, layout.outboard_len());
     let none = node.get("files/2/outboard").await;
-    assert_eq!((none.status().as_u16(), none.bytes().await.unwrap().len()), (200, 0));
+    assert_eq!(
+        (none.status().as_u16(), none.bytes().await.unwrap().len()),
+        (200, 0)
+    );
     node.stop().await;
 }
 
@@ -375,26 +512,57 @@ async fn ids_state_version_status_and_what_is_not_there() {
     let node = TestNode::start(&chain, 1, |_| {}).await;
     create_for(&chain, 3, b"three");
     assert_eq!(node.upload(3, b"three").await.status(), 201);
-    assert_eq!(node.json("state/data-objects").await, serde_json::json!(["3"]));
+    assert_eq!(
+        node.json("state/data-objects").await,
+        serde_json::json!(["3"])
+    );
     eventually("the view has it", async || {
         node.json("state/bags/DYNAMIC:channel:1/data-objects").await == serde_json::json!(["3"])
     })
     .await;
-    assert_eq!(node.json("state/bags/static:council/data-objects").await, serde_json::json!([]));
+    assert_eq!(
+        node.json("state/bags/static:council/data-objects").await,
+        serde_json::json!([])
+    );
     assert_eq!(node.json("state/data").await["totalSize"], 5);
-    assert!(node.json("version").await["userAgent"].as_str().unwrap().starts_with("colossus/"));
+    assert!(
+        node.json("version").await["userAgent"]
+            .as_str()
+            .unwrap()
+            .starts_with("colossus/")
+    );
     let status = node.json("status").await;
     assert_eq!(status["uploadBuckets"], serde_json::json!(["0"]));
-    assert!(status["queryNodeStatus"]["blocksProcessed"].is_number(), "{status}");
+    assert!(
+        status["queryNodeStatus"]["blocksProcessed"].is_number(),
+        "{status}"
+    );
 
     expect_refusal(node.get("files/4").await, 404, "not-held", &["object 4"]).await;
     expect_refusal(node.get("files/a1b").await, 400, "malformed-id", &["a1b"]).await;
     expect_refusal(node.get("files/03").await, 400, "malformed-id", &["03"]).await;
-    expect_refusal(node.get("state/bags/nothing/data-objects").await, 400, "malformed-id", &["nothing"]).await;
-    expect_refusal(node.get("nothing").await, 404, "not-found", &["/api/v1/nothing"]).await;
+    expect_refusal(
+        node.get("state/bags/nothing/data-objects").await,
+        400,
+        "malformed-id",
+        &["nothing"],
+    )
+    .await;
+    expect_refusal(
+        node.get("nothing").await,
+        404,
+        "not-found",
+        &["/api/v1/nothing"],
+    )
+    .await;
     let deleted = node.http.delete(node.url("files/3")).send().await.unwrap();
     expect_refusal(deleted, 405, "method-not-allowed", &["DELETE"]).await;
-    let preflight = node.http.request(reqwest::Method::OPTIONS, node.url("files")).send().await.unwrap();
+    let preflight = node
+        .http
+        .request(reqwest::Method::OPTIONS, node.url("files"))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(preflight.status(), 204);
     assert_eq!(preflight.headers()["access-control-allow-origin"], "*");
     node.stop().await;

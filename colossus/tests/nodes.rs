@@ -1,5 +1,6 @@
 //! Several nodes in one process: what is uploaded to one comes to all, with and without gossip, and
 //! nothing is lost when a node or the chain goes away.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod harness;
 
@@ -57,11 +58,17 @@ async fn gossip_brings_a_pending_object_to_all_holders() {
     // The mesh forms with gossipsub's heartbeat.
     eventually("the announcement is heard", async || {
         nodes[0].upload(1, &file).await.status() == 201
-            && nodes[1].metric("storage_gossip_received_total{verdict=\"accepted\"").await > 0.0
+            && nodes[1]
+                .metric("storage_gossip_received_total{verdict=\"accepted\"")
+                .await
+                > 0.0
             || announce_again(&nodes[0], 1, &file).await
     })
     .await;
-    eventually("all hold it", async || nodes.iter().all(|node| node.holds(1))).await;
+    eventually("all hold it", async || {
+        nodes.iter().all(|node| node.holds(1))
+    })
+    .await;
     for node in nodes {
         assert!(!node.accepted(1));
         let copy = node.get_as_peer("files/1").await.bytes().await.unwrap();
@@ -73,7 +80,9 @@ async fn gossip_brings_a_pending_object_to_all_holders() {
 /// Announces an object that is held; gossip reaches only who has joined the mesh by then.
 async fn announce_again(node: &TestNode, id: u64, file: &[u8]) -> bool {
     let (hash, size) = (ContentHash::of(file), file.len() as u64);
-    node.node.node().object_stored(ObjectId(id), hash, size, BAG, None);
+    node.node
+        .node()
+        .object_stored(ObjectId(id), hash, size, BAG, None);
     false
 }
 
@@ -87,10 +96,15 @@ async fn without_gossip_it_takes_a_little_longer() {
     for id in 1..=20 {
         let file = bytes(id, 20_000);
         create_for(&chain, id, &file);
-        assert_eq!(nodes[(id % 3) as usize].upload(id, &file).await.status(), 201);
+        assert_eq!(
+            nodes[(id % 3) as usize].upload(id, &file).await.status(),
+            201
+        );
     }
     eventually("all hold all", async || {
-        nodes.iter().all(|node| (1..=20).all(|id| node.holds(id) && node.accepted(id)))
+        nodes
+            .iter()
+            .all(|node| (1..=20).all(|id| node.holds(id) && node.accepted(id)))
     })
     .await;
     for node in nodes {
@@ -128,7 +142,11 @@ async fn a_node_that_was_away_catches_up() {
     let two = TestNode::start_in(dir, &chain, 2, |_| {}).await;
     assert!(two.holds(1), "what it had it has");
     eventually("what it missed it gets", async || two.holds(2)).await;
-    assert_eq!(two.metric("storage_fetches_total{outcome=\"fetched\"").await, 1.0);
+    assert_eq!(
+        two.metric("storage_fetches_total{outcome=\"fetched\"")
+            .await,
+        1.0
+    );
     one.stop().await;
     two.stop().await;
 }
@@ -150,7 +168,11 @@ async fn the_debt_to_the_chain_survives_restarts_and_outages() {
         node.metric("storage_accept_outbox_objects").await == 0.0
     })
     .await;
-    assert_eq!(node.metric("storage_accept_batches_total{outcome=\"failed\"").await, 1.0);
+    assert_eq!(
+        node.metric("storage_accept_batches_total{outcome=\"failed\"")
+            .await,
+        1.0
+    );
     node.stop().await;
 }
 
@@ -162,10 +184,16 @@ async fn deleted_objects_go_and_shared_bytes_stay() {
         create_for(&chain, id, b"the same bytes");
         assert_eq!(node.upload(id, b"the same bytes").await.status(), 201);
     }
-    eventually("both are accepted", async || node.accepted(1) && node.accepted(2)).await;
+    eventually("both are accepted", async || {
+        node.accepted(1) && node.accepted(2)
+    })
+    .await;
     delete(&chain, 1);
     eventually("one is gone", async || !node.holds(1)).await;
-    assert_eq!(node.get("files/2").await.bytes().await.unwrap(), "the same bytes");
+    assert_eq!(
+        node.get("files/2").await.bytes().await.unwrap(),
+        "the same bytes"
+    );
     delete(&chain, 2);
     eventually("the file is gone", async || node.files_on_disk().is_empty()).await;
     assert_eq!(node.get("files/2").await.status(), 404);
@@ -200,23 +228,47 @@ impl Stranger {
         let topic = IdentTopic::new(topic_name(genesis));
         let mut swarm = swarm::build(&identity, &topic, "stranger".into()).unwrap();
         let address = eventually_some(async || {
-            node.node.node().peer.as_ref()?.listen_addresses().first().cloned()
+            node.node
+                .node()
+                .peer
+                .as_ref()?
+                .listen_addresses()
+                .first()
+                .cloned()
         })
         .await;
-        swarm.dial(address.parse::<shared::p2p::Multiaddr>().unwrap()).unwrap();
-        Self { swarm, topic, identity }
+        swarm
+            .dial(address.parse::<shared::p2p::Multiaddr>().unwrap())
+            .unwrap();
+        Self {
+            swarm,
+            topic,
+            identity,
+        }
     }
 
     /// Says it until the node has counted it.
-    async fn say_until(&mut self, node: &TestNode, mut what: impl FnMut(u64) -> Vec<u8>, verdict: &str) {
+    async fn say_until(
+        &mut self,
+        node: &TestNode,
+        mut what: impl FnMut(u64) -> Vec<u8>,
+        verdict: &str,
+    ) {
         let line = format!("storage_gossip_received_total{{verdict=\"{verdict}\"");
         let deadline = tokio::time::Instant::now() + harness::PATIENCE;
         let mut nonce = 0;
         while node.metric(&line).await == 0.0 {
-            assert!(tokio::time::Instant::now() < deadline, "never counted: {verdict}");
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "never counted: {verdict}"
+            );
             nonce += 1;
             // Fails until the node has subscribed; then it is said again.
-            let _published = self.swarm.behaviour_mut().gossip.publish(self.topic.hash(), what(nonce));
+            let _published = self
+                .swarm
+                .behaviour_mut()
+                .gossip
+                .publish(self.topic.hash(), what(nonce));
             let driven = async { while self.swarm.next().await.is_some() {} };
             let _time_is_over = tokio::time::timeout(Duration::from_millis(100), driven).await;
         }
@@ -224,9 +276,18 @@ impl Stranger {
 
     fn gossip(&self, genesis: shared::ids::BlockHash, signer: &Signer, nonce: u64) -> Vec<u8> {
         let bucket = bucket_of(2);
-        let role = Role::StorageBucket { bucket, worker: WorkerId(2) };
+        let role = Role::StorageBucket {
+            bucket,
+            worker: WorkerId(2),
+        };
         let peer_id = self.identity.peer_id();
-        let binding = Binding { genesis, role, peer_id, expires_ms: u64::MAX }.sign(signer);
+        let binding = Binding {
+            genesis,
+            role,
+            peer_id,
+            expires_ms: u64::MAX,
+        }
+        .sign(signer);
         let announcement = Announcement {
             bucket,
             object: ObjectId(1),
@@ -235,7 +296,11 @@ impl Stranger {
             height: 1,
             nonce,
         };
-        Gossip { binding, announcement }.encode()
+        Gossip {
+            binding,
+            announcement,
+        }
+        .encode()
     }
 }
 
@@ -258,19 +323,47 @@ async fn strangers_are_heard_counted_and_not_believed() {
 
     let mut stranger = Stranger::meet(&node, genesis).await;
     // The right version, and then no message.
-    stranger.say_until(&node, |nonce| format!("\u{1}rubbish {nonce}").into_bytes(), "malformed").await;
-    stranger.say_until(&node, |nonce| format!("rubbish {nonce}").into_bytes(), "other_version").await;
+    stranger
+        .say_until(
+            &node,
+            |nonce| format!("\u{1}rubbish {nonce}").into_bytes(),
+            "malformed",
+        )
+        .await;
+    stranger
+        .say_until(
+            &node,
+            |nonce| format!("rubbish {nonce}").into_bytes(),
+            "other_version",
+        )
+        .await;
 
     let mut stranger = Stranger::meet(&node, genesis).await;
     let eve = Signer::from_uri("//Eve").unwrap();
-    let forged: Vec<_> = (0..200).map(|nonce| stranger.gossip(genesis, &eve, nonce)).collect();
-    stranger.say_until(&node, |nonce| forged[nonce as usize].clone(), "bad_signature").await;
-    assert_eq!(node.metric("storage_gossip_received_total{verdict=\"accepted\"").await, 0.0);
+    let forged: Vec<_> = (0..200)
+        .map(|nonce| stranger.gossip(genesis, &eve, nonce))
+        .collect();
+    stranger
+        .say_until(
+            &node,
+            |nonce| forged[nonce as usize].clone(),
+            "bad_signature",
+        )
+        .await;
+    assert_eq!(
+        node.metric("storage_gossip_received_total{verdict=\"accepted\"")
+            .await,
+        0.0
+    );
 
     // The same words with the transactor's own signature are believed.
     let mut bound = Stranger::meet(&node, genesis).await;
     let transactor = Signer::from_uri("//Colossus2//Transactor").unwrap();
-    let honest: Vec<_> = (0..200).map(|nonce| bound.gossip(genesis, &transactor, nonce)).collect();
-    bound.say_until(&node, |nonce| honest[nonce as usize].clone(), "accepted").await;
+    let honest: Vec<_> = (0..200)
+        .map(|nonce| bound.gossip(genesis, &transactor, nonce))
+        .collect();
+    bound
+        .say_until(&node, |nonce| honest[nonce as usize].clone(), "accepted")
+        .await;
     node.stop().await;
 }

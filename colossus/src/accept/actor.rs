@@ -6,7 +6,10 @@
 
 use std::{collections::BTreeMap, collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle,
+    WrapFuture,
+};
 use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -71,8 +74,13 @@ pub enum AcceptTrouble {
 }
 
 impl AcceptTrouble {
-    const ALL: [Self; 5] =
-        [Self::NoKey, Self::AccountEmpty, Self::RoleLapsed, Self::ChainAway, Self::Refused];
+    const ALL: [Self; 5] = [
+        Self::NoKey,
+        Self::AccountEmpty,
+        Self::RoleLapsed,
+        Self::ChainAway,
+        Self::Refused,
+    ];
 
     fn label(self) -> &'static str {
         match self {
@@ -99,7 +107,10 @@ impl TroubleCell {
         *self.0.lock() = trouble;
         for each in AcceptTrouble::ALL {
             let value = i64::from(trouble == Some(each));
-            metrics.accept_trouble.with_label_values(&[each.label()]).set(value);
+            metrics
+                .accept_trouble
+                .with_label_values(&[each.label()])
+                .set(value);
         }
     }
 }
@@ -137,21 +148,33 @@ impl AcceptActor {
     /// Reads the outbox when it starts.
     pub fn new(parts: Parts) -> Self {
         let core = Accept::new(parts.config.limits());
-        Self { core, parts, stored_ms: BTreeMap::new(), last_error: None, timer: None }
+        Self {
+            core,
+            parts,
+            stored_ms: BTreeMap::new(),
+            last_error: None,
+            timer: None,
+        }
     }
 
     fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
         for effect in self.core.handle(Instant::now(), event) {
             self.perform(effect, ctx);
         }
-        self.parts.metrics.accept_outbox.set(self.core.depth() as i64);
+        self.parts
+            .metrics
+            .accept_outbox
+            .set(self.core.depth() as i64);
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
         self.timer = self.core.next_wakeup().map(|at| {
-            ctx.run_later(at.saturating_duration_since(Instant::now()), |actor, ctx| {
-                actor.step(Event::TimerFired, ctx);
-            })
+            ctx.run_later(
+                at.saturating_duration_since(Instant::now()),
+                |actor, ctx| {
+                    actor.step(Event::TimerFired, ctx);
+                },
+            )
         });
     }
 
@@ -171,12 +194,18 @@ impl AcceptActor {
         let worker = self.parts.worker;
         let calls = batch
             .into_iter()
-            .map(|AcceptCall { bucket, bag, objects }| Call::AcceptPendingDataObjects {
-                worker,
-                bucket,
-                bag,
-                objects,
-            })
+            .map(
+                |AcceptCall {
+                     bucket,
+                     bag,
+                     objects,
+                 }| Call::AcceptPendingDataObjects {
+                    worker,
+                    bucket,
+                    bag,
+                    objects,
+                },
+            )
             .collect();
         let (chain, signer) = (self.parts.chain.clone(), self.parts.transactor.clone());
         let timeout = self.parts.config.submit_timeout.0;
@@ -189,7 +218,11 @@ impl AcceptActor {
 
     fn note_submitted(&mut self, result: Result<Included, SubmitError>) -> Event {
         let outcome = if result.is_ok() { "included" } else { "failed" };
-        self.parts.metrics.accept_batches.with_label_values(&[outcome]).inc();
+        self.parts
+            .metrics
+            .accept_batches
+            .with_label_values(&[outcome])
+            .inc();
         match result {
             Ok(included) => {
                 let accepted = accepted_in(&included);
@@ -197,11 +230,17 @@ impl AcceptActor {
                     self.last_error = None;
                     self.parts.trouble.set(None, &self.parts.metrics);
                 }
-                tracing::debug!(block = included.block.number, objects = accepted.len(), "accepted");
+                tracing::debug!(
+                    block = included.block.number,
+                    objects = accepted.len(),
+                    "accepted"
+                );
                 Event::Included { accepted }
             }
             Err(SubmitError::NoKey) => {
-                self.parts.trouble.set(Some(AcceptTrouble::NoKey), &self.parts.metrics);
+                self.parts
+                    .trouble
+                    .set(Some(AcceptTrouble::NoKey), &self.parts.metrics);
                 Event::SubmitFailed
             }
             Err(SubmitError::Chain(error)) => {
@@ -215,7 +254,10 @@ impl AcceptActor {
     fn forget(&mut self, object: ObjectId, how: Settlement, ctx: &mut Context<Self>) {
         if let (Some(stored_ms), Settlement::Accepted) = (self.stored_ms.remove(&object), how) {
             let latency_ms = now_ms().saturating_sub(stored_ms);
-            self.parts.metrics.accept_latency.observe(latency_ms as f64 / 1_000.0);
+            self.parts
+                .metrics
+                .accept_latency
+                .observe(latency_ms as f64 / 1_000.0);
         }
         let holdings = self.parts.holdings.clone();
         let left = async move { holdings.leave_outbox(object).await }.into_actor(self);
@@ -229,16 +271,20 @@ impl AcceptActor {
     /// Looks at what the chain needs of us: a role, and a balance.
     fn diagnose(&mut self, ctx: &mut Context<Self>) {
         let Some(transactor) = self.parts.transactor.as_ref().map(Signer::account) else {
-            tracing::error!("objects wait to be accepted, and no transactor key is configured: set keys.transactor_uri");
+            tracing::error!(
+                "objects wait to be accepted, and no transactor key is configured: set keys.transactor_uri"
+            );
             return;
         };
         let lapsed = {
             let directory = self.parts.view.read();
             let ours = directory.storage_buckets_of(self.parts.worker);
-            let acts = |bucket: &_| matches!(
-                directory.storage_buckets.get(bucket).map(|known| &known.operator),
-                Some(StorageOperator::Active { transactor: known, .. }) if *known == transactor
-            );
+            let acts = |bucket: &_| {
+                matches!(
+                    directory.storage_buckets.get(bucket).map(|known| &known.operator),
+                    Some(StorageOperator::Active { transactor: known, .. }) if *known == transactor
+                )
+            };
             ours.is_empty() || !ours.iter().all(acts)
         };
         let chain = self.parts.chain.clone();
@@ -276,10 +322,28 @@ impl AcceptActor {
     fn take_in(&mut self, object: ObjectId, entry: OutboxEntry, ctx: &mut Context<Self>) {
         let (bucket, bag) = (entry.bucket, entry.bag);
         self.stored_ms.entry(object).or_insert(entry.stored_ms);
-        self.step(Event::Stored { object, bucket, bag }, ctx);
-        let settled = self.parts.view.read().object(object).is_some_and(|known| known.accepted);
+        self.step(
+            Event::Stored {
+                object,
+                bucket,
+                bag,
+            },
+            ctx,
+        );
+        let settled = self
+            .parts
+            .view
+            .read()
+            .object(object)
+            .is_some_and(|known| known.accepted);
         if settled {
-            self.step(Event::Settled { object, how: Settlement::Accepted }, ctx);
+            self.step(
+                Event::Settled {
+                    object,
+                    how: Settlement::Accepted,
+                },
+                ctx,
+            );
         }
     }
 }
@@ -341,7 +405,10 @@ async fn submit(
     let signer = signer.ok_or(SubmitError::NoKey)?;
     let timed_out = || {
         let what = "a batch of acceptances".to_owned();
-        SubmitError::Chain(ChainError::TimedOut { what, after_ms: timeout.as_millis() as u64 })
+        SubmitError::Chain(ChainError::TimedOut {
+            what,
+            after_ms: timeout.as_millis() as u64,
+        })
     };
     let running = tokio::spawn(async move { chain.submit(&signer, call).await });
     match tokio::time::timeout(timeout, running).await {

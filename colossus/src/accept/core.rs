@@ -131,7 +131,10 @@ enum Phase {
     /// These objects are in a batch whose end is awaited.
     Submitting(BTreeSet<ObjectId>),
     /// Nobody knows about these; look at the chain at this instant.
-    InDoubt { objects: BTreeSet<ObjectId>, check_at: Instant },
+    InDoubt {
+        objects: BTreeSet<ObjectId>,
+        check_at: Instant,
+    },
     /// The chain is being asked about these.
     Checking(BTreeSet<ObjectId>),
 }
@@ -139,7 +142,13 @@ enum Phase {
 impl Accept {
     /// An empty outbox.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, waiting: BTreeMap::new(), phase: Phase::Idle, failures: 0, not_before: None }
+        Self {
+            limits,
+            waiting: BTreeMap::new(),
+            phase: Phase::Idle,
+            failures: 0,
+            not_before: None,
+        }
     }
 
     /// Objects stored and not yet accepted.
@@ -151,8 +160,16 @@ impl Accept {
     pub fn handle(&mut self, now: Instant, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
-            Event::Stored { object, bucket, bag } => {
-                self.waiting.entry(object).or_insert(Waiting { bucket, bag, since: now });
+            Event::Stored {
+                object,
+                bucket,
+                bag,
+            } => {
+                self.waiting.entry(object).or_insert(Waiting {
+                    bucket,
+                    bag,
+                    since: now,
+                });
             }
             Event::Settled { object, how } => self.forget(object, how, &mut effects),
             Event::Included { accepted } => self.note_included(now, &accepted, &mut effects),
@@ -178,34 +195,44 @@ impl Accept {
     fn batch_due_at(&self) -> Option<Instant> {
         let first = self.waiting.values().map(|waiting| waiting.since).min()?;
         let full = self.waiting.len() >= self.limits.objects_per_call_max;
-        let due = if full { first } else { first + self.limits.batch_delay };
-        Some(self.not_before.map_or(due, |not_before| due.max(not_before)))
+        let due = if full {
+            first
+        } else {
+            first + self.limits.batch_delay
+        };
+        Some(
+            self.not_before
+                .map_or(due, |not_before| due.max(not_before)),
+        )
     }
 
     fn advance(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let batch_is_due = self.batch_due_at().is_some_and(|due| due <= now);
         match &mut self.phase {
-            Phase::Idle => {
-                if self.batch_due_at().is_some_and(|due| due <= now) {
-                    let batch = self.next_batch();
-                    let objects = batch.iter().flat_map(|call| call.objects.iter().copied());
-                    self.phase = Phase::Submitting(objects.collect());
-                    effects.push(Effect::Submit(batch));
-                }
+            Phase::Idle if batch_is_due => {
+                let batch = self.next_batch();
+                let objects = batch.iter().flat_map(|call| call.objects.iter().copied());
+                self.phase = Phase::Submitting(objects.collect());
+                effects.push(Effect::Submit(batch));
             }
             Phase::InDoubt { objects, check_at } if *check_at <= now => {
                 let objects = std::mem::take(objects);
-                let question: Vec<_> = objects
-                    .iter()
-                    .filter_map(|object| Some((*object, self.waiting.get(object)?.bag)))
-                    .collect();
-                if question.is_empty() {
-                    self.phase = Phase::Idle;
-                } else {
-                    self.phase = Phase::Checking(objects);
-                    effects.push(Effect::Check(question));
-                }
+                self.check(objects, effects);
             }
             _ => {}
+        }
+    }
+
+    fn check(&mut self, objects: BTreeSet<ObjectId>, effects: &mut Vec<Effect>) {
+        let question: Vec<_> = objects
+            .iter()
+            .filter_map(|object| Some((*object, self.waiting.get(object)?.bag)))
+            .collect();
+        if question.is_empty() {
+            self.phase = Phase::Idle;
+        } else {
+            self.phase = Phase::Checking(objects);
+            effects.push(Effect::Check(question));
         }
     }
 
@@ -223,7 +250,11 @@ impl Accept {
         }
         calls
             .into_iter()
-            .map(|((bucket, bag), objects)| AcceptCall { bucket, bag, objects })
+            .map(|((bucket, bag), objects)| AcceptCall {
+                bucket,
+                bag,
+                objects,
+            })
             .collect()
     }
 
@@ -245,8 +276,10 @@ impl Accept {
         for object in accepted {
             self.forget(*object, Settlement::Accepted, effects);
         }
-        let left: BTreeSet<_> =
-            batch.into_iter().filter(|object| self.waiting.contains_key(object)).collect();
+        let left: BTreeSet<_> = batch
+            .into_iter()
+            .filter(|object| self.waiting.contains_key(object))
+            .collect();
         if left.is_empty() {
             self.failures = 0;
             self.not_before = None;
@@ -255,7 +288,10 @@ impl Accept {
         // Part of the batch was refused: an object was deleted meanwhile, or the role has lapsed.
         self.back_off(now);
         effects.push(Effect::Diagnose);
-        self.phase = Phase::InDoubt { objects: left, check_at: now };
+        self.phase = Phase::InDoubt {
+            objects: left,
+            check_at: now,
+        };
     }
 
     fn note_submit_failed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
@@ -264,7 +300,10 @@ impl Accept {
         };
         self.back_off(now);
         effects.push(Effect::Diagnose);
-        self.phase = Phase::InDoubt { objects: batch, check_at: now };
+        self.phase = Phase::InDoubt {
+            objects: batch,
+            check_at: now,
+        };
     }
 
     fn note_checked(
@@ -288,7 +327,10 @@ impl Accept {
             self.failures = 0;
             self.not_before = None;
         }
-        debug_assert!(self.not_before.is_none_or(|at| at <= now + self.limits.retry_delay_max));
+        debug_assert!(
+            self.not_before
+                .is_none_or(|at| at <= now + self.limits.retry_delay_max)
+        );
     }
 
     fn note_check_failed(&mut self, now: Instant) {
@@ -296,7 +338,10 @@ impl Accept {
             return;
         };
         self.back_off(now);
-        self.phase = Phase::InDoubt { objects, check_at: self.not_before.unwrap_or(now) };
+        self.phase = Phase::InDoubt {
+            objects,
+            check_at: self.not_before.unwrap_or(now),
+        };
     }
 
     fn back_off(&mut self, now: Instant) {

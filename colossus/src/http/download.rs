@@ -26,7 +26,9 @@ pub async fn file(
     let found = find(&request, &id, &node).await?;
     let head = found.head(found.held.size, found.held.media_type);
     let file = found.stored.file();
-    Ok(serve::respond_with(&request, &head, |range| FileBody::new(file.clone(), range)))
+    Ok(serve::respond_with(&request, &head, |range| {
+        FileBody::new(file.clone(), range)
+    }))
 }
 
 /// `GET` and `HEAD /api/v1/files/{id}/outboard`: empty for objects of one group.
@@ -39,7 +41,9 @@ pub async fn outboard(
     let head = found.head(found.stored.outboard_len(), OUTBOARD_MEDIA_TYPE);
     // An empty outboard has no file, and none of its bytes are ever asked for.
     let file = found.stored.outboard().unwrap_or(found.stored.file());
-    Ok(serve::respond_with(&request, &head, |range| FileBody::new(file.clone(), range)))
+    Ok(serve::respond_with(&request, &head, |range| {
+        FileBody::new(file.clone(), range)
+    }))
 }
 
 struct Found {
@@ -51,19 +55,29 @@ struct Found {
 impl Found {
     fn head(&self, len: u64, media_type: &'static str) -> Head {
         let head = Head::new(len, self.held.hash, media_type);
-        if self.accepted { head } else { head.cache_control(PENDING_CACHE_CONTROL) }
+        if self.accepted {
+            head
+        } else {
+            head.cache_control(PENDING_CACHE_CONTROL)
+        }
     }
 }
 
 async fn find(request: &HttpRequest, id: &str, node: &Node) -> Result<Found, ApiError> {
     let object: ObjectId = id.parse()?;
-    let caller = request.headers().get(HOST_ID_HEADER).and_then(|value| value.to_str().ok());
+    let caller = request
+        .headers()
+        .get(HOST_ID_HEADER)
+        .and_then(|value| value.to_str().ok());
     if caller == Some(node.host_id.as_str()) {
         let message = format!("the request for object {object} comes from this node itself");
         return Err(ApiError::new(ErrorKind::OwnRequest, message));
     }
     let not_held = || {
-        ApiError::new(ErrorKind::NotHeld, format!("object {object} is not held by this node"))
+        ApiError::new(
+            ErrorKind::NotHeld,
+            format!("object {object} is not held by this node"),
+        )
     };
     let held = node.holdings.get(object).ok_or_else(not_held)?;
     let accepted = node.view.read().object(object).map(|known| known.accepted);
@@ -76,7 +90,15 @@ async fn find(request: &HttpRequest, id: &str, node: &Node) -> Result<Found, Api
         let message = format!("object {object} is not accepted on chain yet; try again shortly");
         return Err(ApiError::new(ErrorKind::NotAccepted, message));
     }
-    let stored = node.holdings.open_files(&held).await.map_err(errors::from_blob)?;
+    let stored = node
+        .holdings
+        .open_files(&held)
+        .await
+        .map_err(errors::from_blob)?;
     let stored = stored.ok_or_else(not_held)?;
-    Ok(Found { held, stored, accepted: accepted == Some(true) })
+    Ok(Found {
+        held,
+        stored,
+        accepted: accepted == Some(true),
+    })
 }

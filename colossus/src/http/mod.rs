@@ -35,7 +35,8 @@ pub fn routes(service: &mut web::ServiceConfig) {
         .service(get_resource(api::OUTBOARD_ROUTE).route(get_or_head().to(download::outboard)))
         .service(get_resource(api::HELD_OBJECTS_ROUTE).route(web::get().to(state::objects)))
         .service(
-            get_resource(api::HELD_OBJECTS_OF_BAG_ROUTE).route(web::get().to(state::objects_of_bag)),
+            get_resource(api::HELD_OBJECTS_OF_BAG_ROUTE)
+                .route(web::get().to(state::objects_of_bag)),
         )
         .service(get_resource(api::STATE_DATA_ROUTE).route(web::get().to(state::data)))
         .service(get_resource(api::VERSION_ROUTE).route(web::get().to(status::version)))
@@ -52,7 +53,9 @@ pub fn open_cors() -> DefaultHeaders {
 }
 
 fn get_resource(pattern: &str) -> actix_web::Resource {
-    web::resource(pattern).route(preflight()).default_service(web::to(method_not_allowed))
+    web::resource(pattern)
+        .route(preflight())
+        .default_service(web::to(method_not_allowed))
 }
 
 fn get_or_head() -> actix_web::Route {
@@ -62,7 +65,10 @@ fn get_or_head() -> actix_web::Route {
 fn preflight() -> actix_web::Route {
     web::method(Method::OPTIONS).to(async || {
         HttpResponse::NoContent()
-            .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, OPTIONS"))
+            .insert_header((
+                header::ACCESS_CONTROL_ALLOW_METHODS,
+                "GET, HEAD, POST, OPTIONS",
+            ))
             .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "*"))
             .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
             .finish()
@@ -70,7 +76,10 @@ fn preflight() -> actix_web::Route {
 }
 
 async fn no_such_route(request: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
-    let message = format!("there is no '{}' here; a storage node answers under /api/v1/", request.path());
+    let message = format!(
+        "there is no '{}' here; a storage node answers under /api/v1/",
+        request.path()
+    );
     Err(ApiError::new(ErrorKind::NotFound, message))
 }
 

@@ -19,8 +19,16 @@ pub async fn objects_of_bag(
     node: web::Data<Node>,
 ) -> Result<HttpResponse, ApiError> {
     let bag: BagId = bag.parse()?;
-    let ids: Vec<_> = node.view.read().objects_of(bag).map(|object| object.id).collect();
-    let held: Vec<_> = ids.into_iter().filter(|id| node.holdings.contains(*id)).collect();
+    let ids: Vec<_> = node
+        .view
+        .read()
+        .objects_of(bag)
+        .map(|object| object.id)
+        .collect();
+    let held: Vec<_> = ids
+        .into_iter()
+        .filter(|id| node.holdings.contains(*id))
+        .collect();
     Ok(HttpResponse::Ok().json(held))
 }
 

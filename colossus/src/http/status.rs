@@ -50,7 +50,10 @@ struct ReplicationStatus {
 
 /// `GET /api/v1/version`
 pub async fn version() -> HttpResponse {
-    let body = VersionBody { version: VERSION.into(), user_agent: USER_AGENT.into() };
+    let body = VersionBody {
+        version: VERSION.into(),
+        user_agent: USER_AGENT.into(),
+    };
     HttpResponse::Ok().json(body)
 }
 
@@ -61,7 +64,12 @@ pub async fn status(node: web::Data<Node>) -> HttpResponse {
     let contract = StorageStatusBody {
         version: VERSION.into(),
         uptime: node.started.elapsed().as_secs(),
-        node_env: if cfg!(debug_assertions) { "development" } else { "production" }.into(),
+        node_env: if cfg!(debug_assertions) {
+            "development"
+        } else {
+            "production"
+        }
+        .into(),
         query_node_status: QueryNodeStatus {
             url: follower.endpoint,
             chain_head: follower.head.number,
@@ -70,7 +78,10 @@ pub async fn status(node: web::Data<Node>) -> HttpResponse {
         },
         upload_buckets: buckets.clone(),
         download_buckets: buckets,
-        sync: SyncStatus { enabled: true, interval: 1 },
+        sync: SyncStatus {
+            enabled: true,
+            interval: 1,
+        },
         cleanup: CleanupStatus {
             enabled: true,
             interval: node.config.cleanup.grace.0.as_secs().div_ceil(60),
@@ -84,7 +95,11 @@ pub async fn status(node: web::Data<Node>) -> HttpResponse {
     };
     HttpResponse::Ok().json(Status {
         contract,
-        bindings: node.peer.as_ref().map(|peer| peer.bindings()).unwrap_or_default(),
+        bindings: node
+            .peer
+            .as_ref()
+            .map(|peer| peer.bindings())
+            .unwrap_or_default(),
         accept: AcceptStatus {
             outbox: node.metrics.accept_outbox.get(),
             trouble: node.accept_trouble.get(),

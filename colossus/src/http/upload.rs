@@ -15,11 +15,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use shared::{
-    api::ApiError,
-    hash::ContentHash,
-    ids::ObjectId,
-};
+use shared::{api::ApiError, hash::ContentHash, ids::ObjectId};
 
 use self::{
     admission::{Admission, Target},
@@ -58,14 +54,19 @@ pub async fn upload(
         Err(error) if error.status.is_client_error() => ("refused", admission::reason(error.kind)),
         Err(error) => ("failed", admission::reason(error.kind)),
     };
-    node.metrics.uploads.with_label_values(&[outcome.0, outcome.1]).inc();
+    node.metrics
+        .uploads
+        .with_label_values(&[outcome.0, outcome.1])
+        .inc();
     match result {
         Ok(Outcome::Stored(uploaded) | Outcome::Repeated(uploaded)) => {
             Ok(HttpResponse::Created().json(uploaded))
         }
         Err(error) => {
             // A client that is still sending would otherwise see a broken line, not the answer.
-            payload.drain(body::REFUSED_BYTES_MAX, node.config.uploads.chunk_timeout.0).await;
+            payload
+                .drain(body::REFUSED_BYTES_MAX, node.config.uploads.chunk_timeout.0)
+                .await;
             Err(error)
         }
     }
@@ -85,8 +86,11 @@ async fn receive(
         Admission::Receive(target) => target,
         Admission::AlreadyHeld(target) => {
             let bytes_max = target.size.saturating_add(admission::FORM_BYTES_MAX);
-            payload.drain(bytes_max, node.config.uploads.chunk_timeout.0).await;
-            node.repeat_upload(target.object, target.hash, target.debt()).await?;
+            payload
+                .drain(bytes_max, node.config.uploads.chunk_timeout.0)
+                .await;
+            node.repeat_upload(target.object, target.hash, target.debt())
+                .await?;
             return Ok(Outcome::Repeated(uploaded(&target)));
         }
     };
@@ -97,16 +101,34 @@ async fn receive(
     let begun = node.holdings.blobs().begin(target.hash, target.size).await;
     let partial = begun.map_err(errors::from_blob)?;
     let verified = body::receive_file(request, payload, partial, &node.config.uploads).await?;
-    let stored = node.holdings.store(target.object, verified, target.debt()).await;
+    let stored = node
+        .holdings
+        .store(target.object, verified, target.debt())
+        .await;
     stored.map_err(errors::from_holdings)?;
 
     node.metrics.upload_bytes.inc_by(target.size);
     tracing::debug!(object = %target.object, bucket = %target.bucket, size = target.size, "stored");
-    node.object_stored(target.object, target.hash, target.size, target.bag, target.debt());
+    node.object_stored(
+        target.object,
+        target.hash,
+        target.size,
+        target.bag,
+        target.debt(),
+    );
     Ok(Outcome::Stored(uploaded(&target)))
 }
 
 fn uploaded(target: &Target) -> Uploaded {
-    let state = if target.accepted { "accepted" } else { "stored" };
-    Uploaded { id: target.hash, object: target.object, size: target.size, state }
+    let state = if target.accepted {
+        "accepted"
+    } else {
+        "stored"
+    };
+    Uploaded {
+        id: target.hash,
+        object: target.object,
+        size: target.size,
+        state,
+    }
 }

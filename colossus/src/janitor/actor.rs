@@ -1,7 +1,10 @@
 //! Lets go of deleted objects when their time has come. Small and unhurried: one removal at a time
 //! per message, each on the blocking pool.
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle,
+    WrapFuture,
+};
 use shared::{chain::follower::DirectoryView, ids::ObjectId};
 use tokio::time::{Duration, Instant};
 
@@ -28,7 +31,13 @@ pub struct JanitorActor {
 impl JanitorActor {
     /// Knows of nothing to remove.
     pub fn new(grace: Duration, holdings: Holdings, view: DirectoryView, metrics: Metrics) -> Self {
-        Self { core: Janitor::new(grace), holdings, view, metrics, timer: None }
+        Self {
+            core: Janitor::new(grace),
+            holdings,
+            view,
+            metrics,
+            timer: None,
+        }
     }
 
     fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
@@ -39,9 +48,12 @@ impl JanitorActor {
             ctx.cancel_future(timer);
         }
         self.timer = self.core.next_wakeup().map(|at| {
-            ctx.run_later(at.saturating_duration_since(Instant::now()), |actor, ctx| {
-                actor.step(Event::TimerFired, ctx);
-            })
+            ctx.run_later(
+                at.saturating_duration_since(Instant::now()),
+                |actor, ctx| {
+                    actor.step(Event::TimerFired, ctx);
+                },
+            )
         });
     }
 

@@ -35,7 +35,11 @@ pub struct Janitor {
 impl Janitor {
     /// Objects stay this long after their deletion.
     pub fn new(grace: Duration) -> Self {
-        Self { grace, due: BTreeSet::new(), objects: BTreeMap::new() }
+        Self {
+            grace,
+            due: BTreeSet::new(),
+            objects: BTreeMap::new(),
+        }
     }
 
     /// Objects that wait for the end of their grace period.
@@ -87,11 +91,17 @@ mod tests {
         let now = Instant::now();
         let mut core = Janitor::new(grace);
         assert!(core.handle(now, Event::Deleted(ObjectId(1))).is_empty());
-        assert!(core.handle(now + grace / 2, Event::Deleted(ObjectId(2))).is_empty());
+        assert!(
+            core.handle(now + grace / 2, Event::Deleted(ObjectId(2)))
+                .is_empty()
+        );
         // Hearing of it again does not prolong its stay.
         core.handle(now + grace / 2, Event::Deleted(ObjectId(1)));
         assert_eq!(core.next_wakeup(), Some(now + grace));
-        assert_eq!(core.handle(now + grace, Event::TimerFired), [Effect::Remove(ObjectId(1))]);
+        assert_eq!(
+            core.handle(now + grace, Event::TimerFired),
+            [Effect::Remove(ObjectId(1))]
+        );
         assert_eq!(core.next_wakeup(), Some(now + grace + grace / 2));
     }
 
@@ -104,6 +114,9 @@ mod tests {
         core.handle(now, Event::Exists(ObjectId(1)));
         assert_eq!((core.next_wakeup(), core.waiting()), (None, 0));
         core.handle(now, Event::RemoveFailed(ObjectId(2)));
-        assert_eq!(core.handle(now + grace, Event::TimerFired), [Effect::Remove(ObjectId(2))]);
+        assert_eq!(
+            core.handle(now + grace, Event::TimerFired),
+            [Effect::Remove(ObjectId(2))]
+        );
     }
 }

@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture,
+};
 use parking_lot::{Mutex, RwLock};
 use shared::{
     chain::{Signer, follower::DirectoryView},
@@ -21,7 +23,11 @@ use tokio::{
 };
 
 use super::swarm_task::Command;
-use crate::{config::Config, metrics::Metrics, node::{Stop, now_ms, our_buckets}};
+use crate::{
+    config::Config,
+    metrics::Metrics,
+    node::{Stop, now_ms, our_buckets},
+};
 
 /// Messages that may wait; a lost announcement only delays, because lists are read too.
 const MAILBOX_MAX: usize = 1_024;
@@ -64,7 +70,15 @@ impl PeerSide {
         view: DirectoryView,
     ) -> Self {
         let (listen, signed) = (RwLock::default(), Mutex::default());
-        Self { peer_id, genesis, config, transactor, view, listen, signed }
+        Self {
+            peer_id,
+            genesis,
+            config,
+            transactor,
+            view,
+            listen,
+            signed,
+        }
     }
 
     /// The chain it is on.
@@ -84,7 +98,9 @@ impl PeerSide {
     /// The bindings of all its buckets.
     pub fn bindings(&self) -> Vec<SignedBinding> {
         let ours = our_buckets(&self.config, &self.view.read());
-        ours.into_iter().filter_map(|bucket| self.binding(bucket)).collect()
+        ours.into_iter()
+            .filter_map(|bucket| self.binding(bucket))
+            .collect()
     }
 
     /// The binding of one bucket, signed anew when half of its life is over.
@@ -113,7 +129,13 @@ impl PeerSide {
     fn bucket_of(&self, bag: BagId) -> Option<StorageBucketId> {
         let directory = self.view.read();
         let ours = our_buckets(&self.config, &directory);
-        directory.bags.get(&bag)?.stored_by.intersection(&ours).next().copied()
+        directory
+            .bags
+            .get(&bag)?
+            .stored_by
+            .intersection(&ours)
+            .next()
+            .copied()
     }
 }
 
@@ -137,7 +159,14 @@ impl NetworkActor {
     ) -> Self {
         // Nonces grow over restarts, because the clock does.
         let (end_task, nonce) = (task.abort_handle(), now_ms() << 20);
-        Self { peer, commands, task: Some(task), end_task, nonce, metrics }
+        Self {
+            peer,
+            commands,
+            task: Some(task),
+            end_task,
+            nonce,
+            metrics,
+        }
     }
 
     fn gossip(&mut self, announce: &Announce) -> Option<Gossip> {
@@ -152,7 +181,10 @@ impl NetworkActor {
             height: self.peer.view.at().number,
             nonce: self.nonce,
         };
-        Some(Gossip { binding, announcement })
+        Some(Gossip {
+            binding,
+            announcement,
+        })
     }
 }
 
@@ -188,6 +220,9 @@ impl Handler<Announce> for NetworkActor {
                 Err(_) => "queue_full",
             },
         };
-        self.metrics.gossip_published.with_label_values(&[outcome]).inc();
+        self.metrics
+            .gossip_published
+            .with_label_values(&[outcome])
+            .inc();
     }
 }

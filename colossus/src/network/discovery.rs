@@ -28,11 +28,21 @@ pub async fn run(
     pool: HttpPool,
     commands: mpsc::Sender<Command>,
 ) {
-    let mut tick = tokio::time::interval(config.p2p.discovery_interval.0.max(Duration::from_millis(100)));
+    let mut tick = tokio::time::interval(
+        config
+            .p2p
+            .discovery_interval
+            .0
+            .max(Duration::from_millis(100)),
+    );
     loop {
         tick.tick().await;
         for address in &config.p2p.bootstrap {
-            if commands.send(Command::DialAddress(address.clone())).await.is_err() {
+            if commands
+                .send(Command::DialAddress(address.clone()))
+                .await
+                .is_err()
+            {
                 return;
             }
         }
@@ -41,8 +51,14 @@ pub async fn run(
             .map(|root| ask(pool.clone(), root))
             .buffer_unordered(QUESTIONS_AT_ONCE);
         while let Some(answer) = answers.next().await {
-            let Some((peer, addresses)) = answer else { continue };
-            if commands.send(Command::Dial { peer, addresses }).await.is_err() {
+            let Some((peer, addresses)) = answer else {
+                continue;
+            };
+            if commands
+                .send(Command::Dial { peer, addresses })
+                .await
+                .is_err()
+            {
                 return;
             }
         }
@@ -53,13 +69,17 @@ pub async fn run(
 fn other_roots(config: &Config, view: &DirectoryView) -> BTreeSet<String> {
     let directory = view.read();
     let ours = our_buckets(config, &directory);
-    let others = directory.storage_nodes().filter(|node| !ours.contains(&node.bucket));
+    let others = directory
+        .storage_nodes()
+        .filter(|node| !ours.contains(&node.bucket));
     others.filter_map(|node| node.endpoint).collect()
 }
 
 async fn ask(pool: HttpPool, root: String) -> Option<(PeerId, Vec<Multiaddr>)> {
     let node = pool.storage_node(&root).ok()?;
-    let status = tokio::time::timeout(QUESTION_TIMEOUT, node.status()).await.ok()?;
+    let status = tokio::time::timeout(QUESTION_TIMEOUT, node.status())
+        .await
+        .ok()?;
     match status {
         Ok(status) => dialable(&status.p2p?),
         Err(error) => {
@@ -72,7 +92,12 @@ async fn ask(pool: HttpPool, root: String) -> Option<(PeerId, Vec<Multiaddr>)> {
 fn dialable(status: &P2pStatus) -> Option<(PeerId, Vec<Multiaddr>)> {
     let peer = status.peer_id.parse().ok()?;
     let addresses = status.listen_addresses.iter().take(ADDRESSES_MAX);
-    Some((peer, addresses.filter_map(|address| address.parse().ok()).collect()))
+    Some((
+        peer,
+        addresses
+            .filter_map(|address| address.parse().ok())
+            .collect(),
+    ))
 }
 
 #[cfg(test)]

@@ -32,7 +32,12 @@ const NONCES_MAX: usize = 512;
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { burst: 2_000, messages_per_second: 200, height_distance_max: 600, peers_max: 1_024 }
+        Self {
+            burst: 2_000,
+            messages_per_second: 200,
+            height_distance_max: 600,
+            peers_max: 1_024,
+        }
     }
 }
 
@@ -128,14 +133,20 @@ struct Peer {
 impl Gate {
     /// Knows nobody.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, peers: HashMap::new() }
+        Self {
+            limits,
+            peers: HashMap::new(),
+        }
     }
 
     /// What to think of these bytes, published by this peer.
     pub fn judge(&mut self, source: PeerId, bytes: &[u8], context: &Context<'_>) -> Verdict {
         self.make_room(source);
         let limits = self.limits;
-        let peer = self.peers.entry(source).or_insert_with(|| Peer::new(limits, context.now));
+        let peer = self
+            .peers
+            .entry(source)
+            .or_insert_with(|| Peer::new(limits, context.now));
         peer.last_seen = context.now;
         if !peer.take_token(limits, context.now) {
             return Verdict::Reject(Refusal::Flooding);
@@ -157,9 +168,7 @@ impl Gate {
             return Verdict::Ignore(Refusal::Replayed);
         }
         match context.directory.objects.get(&said.object) {
-            Some(known)
-                if known.size != said.size || known.content_id != said.hash.to_string() =>
-            {
+            Some(known) if known.size != said.size || known.content_id != said.hash.to_string() => {
                 Verdict::Reject(Refusal::NotWhatTheChainSays)
             }
             // Unknown objects pass: the sender's view of the chain may be ahead of this node's.
@@ -172,7 +181,11 @@ impl Gate {
         if self.peers.len() < self.limits.peers_max || self.peers.contains_key(&source) {
             return;
         }
-        let oldest = self.peers.iter().min_by_key(|(_, peer)| peer.last_seen).map(|(id, _)| *id);
+        let oldest = self
+            .peers
+            .iter()
+            .min_by_key(|(_, peer)| peer.last_seen)
+            .map(|(id, _)| *id);
         if let Some(oldest) = oldest {
             self.peers.remove(&oldest);
         }
@@ -215,13 +228,17 @@ impl Peer {
         if bucket != gossip.announcement.bucket {
             return Err(Verdict::Reject(Refusal::OtherBucket));
         }
-        let operator = context.directory.storage_buckets.get(&bucket).map(|known| &known.operator);
+        let operator = context
+            .directory
+            .storage_buckets
+            .get(&bucket)
+            .map(|known| &known.operator);
         let account = match operator {
-            Some(StorageOperator::Active { worker: active, transactor, .. })
-                if *active == worker =>
-            {
-                *transactor
-            }
+            Some(StorageOperator::Active {
+                worker: active,
+                transactor,
+                ..
+            }) if *active == worker => *transactor,
             // The role may have just begun or ended; only time tells who is behind.
             _ => return Err(Verdict::Ignore(Refusal::NotOperator)),
         };
@@ -231,14 +248,16 @@ impl Peer {
         if known_good {
             return Ok(());
         }
-        signed.verify(context.now_ms, context.genesis, source, account).map_err(|error| {
-            Verdict::Reject(match error {
-                BindingError::OtherChain(_) => Refusal::OtherChain,
-                BindingError::Expired(_) => Refusal::Expired,
-                BindingError::OtherPeer(_) => Refusal::OtherPeer,
-                BindingError::BadSignature(_) => Refusal::BadSignature,
-            })
-        })?;
+        signed
+            .verify(context.now_ms, context.genesis, source, account)
+            .map_err(|error| {
+                Verdict::Reject(match error {
+                    BindingError::OtherChain(_) => Refusal::OtherChain,
+                    BindingError::Expired(_) => Refusal::Expired,
+                    BindingError::OtherPeer(_) => Refusal::OtherPeer,
+                    BindingError::BadSignature(_) => Refusal::BadSignature,
+                })
+            })?;
         self.verified = Some((signed, account));
         Ok(())
     }
@@ -258,200 +277,4 @@ impl Peer {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::LazyLock;
-
-    use proptest::prelude::*;
-    use shared::{
-        chain::{
-            Signer,
-            directory::{DataObject, StorageBucket},
-        },
-        hash::ContentHash,
-        ids::{BagId, ChannelId, ObjectId, StorageBucketId, WorkerId},
-        p2p::{binding::Binding, identity::NodeIdentity},
-    };
-
-    use super::*;
-
-    const GENESIS: BlockHash = BlockHash([9; 32]);
-    const NOW_MS: u64 = 1_000_000;
-    const HEIGHT: u32 = 5_000;
-
-    /// Made once: deriving a key from its phrase takes long.
-    fn transactor() -> &'static Signer {
-        static SIGNER: LazyLock<Signer> =
-            LazyLock::new(|| Signer::from_uri("//Colossus1//Transactor").unwrap());
-        &SIGNER
-    }
-
-    fn directory() -> Directory {
-        let operator = StorageOperator::Active {
-            worker: WorkerId(1),
-            transactor: transactor().account(),
-            endpoint: None,
-        };
-        let object = DataObject {
-            id: ObjectId(7),
-            bag: BagId::Channel(ChannelId(1)),
-            size: 1,
-            content_id: ContentHash::of(b"x").to_string(),
-            accepted: false,
-            state_bloat_bond: 0,
-        };
-        Directory {
-            storage_buckets: [(
-                StorageBucketId(0),
-                StorageBucket { operator, ..StorageBucket::default() },
-            )]
-            .into(),
-            objects: [(ObjectId(7), object)].into(),
-            ..Directory::default()
-        }
-    }
-
-    fn gossip(peer_id: PeerId) -> Gossip {
-        let role = Role::StorageBucket { bucket: StorageBucketId(0), worker: WorkerId(1) };
-        let binding =
-            Binding { genesis: GENESIS, role, peer_id, expires_ms: NOW_MS + 1 }.sign(transactor());
-        let announcement = Announcement {
-            bucket: StorageBucketId(0),
-            object: ObjectId(7),
-            hash: ContentHash::of(b"x"),
-            size: 1,
-            height: HEIGHT,
-            nonce: 1,
-        };
-        Gossip { binding, announcement }
-    }
-
-    fn judge(gate: &mut Gate, source: PeerId, bytes: &[u8], now: Instant) -> Verdict {
-        let directory = directory();
-        let context =
-            Context { now, now_ms: NOW_MS, genesis: GENESIS, height: HEIGHT, directory: &directory };
-        gate.judge(source, bytes, &context)
-    }
-
-    fn judge_once(source: PeerId, gossip: Gossip) -> Verdict {
-        judge(&mut Gate::new(Limits::default()), source, &gossip.encode(), Instant::now())
-    }
-
-    #[test]
-    fn bound_peers_are_believed_once_per_nonce() {
-        let peer = NodeIdentity::generate().peer_id();
-        let (mut gate, now) = (Gate::new(Limits::default()), Instant::now());
-        let message = gossip(peer);
-        let bytes = message.encode();
-        assert_eq!(judge(&mut gate, peer, &bytes, now), Verdict::Accept(message.announcement));
-        assert_eq!(judge(&mut gate, peer, &bytes, now), Verdict::Ignore(Refusal::Replayed));
-    }
-
-    #[test]
-    fn everything_else_is_refused_for_its_reason() {
-        let peer = NodeIdentity::generate().peer_id();
-        let stranger = NodeIdentity::generate().peer_id();
-        let changed = |change: fn(&mut Gossip)| {
-            let mut message = gossip(peer);
-            change(&mut message);
-            judge_once(peer, message)
-        };
-        use Refusal as R;
-        assert_eq!(judge_once(stranger, gossip(peer)), Verdict::Reject(R::OtherPeer));
-        assert_eq!(
-            changed(|message| message.binding.signature[0] ^= 1),
-            Verdict::Reject(R::BadSignature)
-        );
-        assert_eq!(
-            changed(|message| message.binding.binding.expires_ms = NOW_MS),
-            Verdict::Reject(R::Expired)
-        );
-        assert_eq!(
-            changed(|message| message.binding.binding.genesis = BlockHash([1; 32])),
-            Verdict::Reject(R::OtherChain)
-        );
-        assert_eq!(
-            changed(|message| message.announcement.bucket = StorageBucketId(1)),
-            Verdict::Reject(R::OtherBucket)
-        );
-        assert_eq!(
-            changed(|message| message.binding.binding.role =
-                Role::DistributionWorker { worker: WorkerId(1) }),
-            Verdict::Reject(R::OtherBucket)
-        );
-        assert_eq!(
-            changed(|message| {
-                let bucket = StorageBucketId(4);
-                message.announcement.bucket = bucket;
-                message.binding.binding.role = Role::StorageBucket { bucket, worker: WorkerId(1) };
-            }),
-            Verdict::Ignore(R::NotOperator)
-        );
-        assert_eq!(
-            changed(|message| message.announcement.height = HEIGHT - 601),
-            Verdict::Ignore(R::Stale)
-        );
-        assert_eq!(
-            changed(|message| message.announcement.size = 2),
-            Verdict::Reject(R::NotWhatTheChainSays)
-        );
-        assert!(matches!(
-            changed(|message| message.announcement.object = ObjectId(8)),
-            Verdict::Accept(_)
-        ));
-    }
-
-    #[test]
-    fn who_says_too_much_is_not_heard_for_a_while() {
-        let limits = Limits { burst: 3, messages_per_second: 1, ..Limits::default() };
-        let peer = NodeIdentity::generate().peer_id();
-        let (mut gate, now) = (Gate::new(limits), Instant::now());
-        let mut say = |nonce, at| {
-            let mut message = gossip(peer);
-            message.announcement.nonce = nonce;
-            judge(&mut gate, peer, &message.encode(), at)
-        };
-        for nonce in 0..3 {
-            assert!(matches!(say(nonce, now), Verdict::Accept(_)));
-        }
-        assert_eq!(say(3, now), Verdict::Reject(Refusal::Flooding));
-        assert!(matches!(say(4, now + Duration::from_secs(1)), Verdict::Accept(_)));
-    }
-
-    #[test]
-    fn old_nonces_do_not_come_back_when_they_are_forgotten() {
-        let peer = NodeIdentity::generate().peer_id();
-        let (mut gate, now) = (Gate::new(Limits::default()), Instant::now());
-        let spoken = gossip(peer);
-        let mut say = |nonce| {
-            let mut message = spoken;
-            message.announcement.nonce = nonce;
-            judge(&mut gate, peer, &message.encode(), now)
-        };
-        for nonce in 1..=NONCES_MAX as u64 + 1 {
-            assert!(matches!(say(nonce), Verdict::Accept(_)));
-        }
-        assert_eq!(say(1), Verdict::Ignore(Refusal::Replayed));
-    }
-
-    #[test]
-    fn memory_is_bounded_whoever_speaks() {
-        let limits = Limits { peers_max: 10, ..Limits::default() };
-        let mut gate = Gate::new(limits);
-        for _ in 0..50 {
-            let peer = NodeIdentity::generate().peer_id();
-            judge(&mut gate, peer, b"rubbish", Instant::now());
-        }
-        assert_eq!(gate.peers.len(), 10);
-    }
-
-    proptest! {
-        #[test]
-        fn rubbish_never_panics_and_is_never_believed(
-            bytes in proptest::collection::vec(any::<u8>(), 0..400),
-        ) {
-            let peer = NodeIdentity::generate().peer_id();
-            let verdict = judge(&mut Gate::new(Limits::default()), peer, &bytes, Instant::now());
-            prop_assert!(!matches!(verdict, Verdict::Accept(_)));
-        }
-    }
-}
+mod tests;

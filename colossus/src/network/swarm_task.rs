@@ -8,7 +8,10 @@ use futures::StreamExt;
 use libp2p::{
     Swarm,
     gossipsub::{self, IdentTopic, MessageAcceptance, PublishError},
-    swarm::{SwarmEvent, dial_opts::{DialOpts, PeerCondition}},
+    swarm::{
+        SwarmEvent,
+        dial_opts::{DialOpts, PeerCondition},
+    },
 };
 use shared::{
     chain::follower::DirectoryView,
@@ -89,13 +92,20 @@ pub fn start(
     let topic = IdentTopic::new(topic_name(surroundings.peer.genesis()));
     let mut swarm = swarm::build(identity, &topic, USER_AGENT.into())?;
     for address in listen {
-        swarm.listen_on(address.clone()).map_err(|cause| StartError::Listen {
-            address: address.clone(),
-            cause: cause.to_string(),
-        })?;
+        swarm
+            .listen_on(address.clone())
+            .map_err(|cause| StartError::Listen {
+                address: address.clone(),
+                cause: cause.to_string(),
+            })?;
     }
     let gate = Gate::new(Limits::default());
-    let task = SwarmTask { swarm, topic, gate, surroundings };
+    let task = SwarmTask {
+        swarm,
+        topic,
+        gate,
+        surroundings,
+    };
     Ok(tokio::task::spawn_local(task.run(commands)))
 }
 
@@ -143,7 +153,11 @@ impl SwarmTask {
     }
 
     fn publish(&mut self, bytes: Vec<u8>) {
-        let published = self.swarm.behaviour_mut().gossip.publish(self.topic.hash(), bytes);
+        let published = self
+            .swarm
+            .behaviour_mut()
+            .gossip
+            .publish(self.topic.hash(), bytes);
         let outcome = match &published {
             Ok(_) => "published",
             Err(PublishError::NoPeersSubscribedToTopic) => "nobody_listens",
@@ -153,7 +167,11 @@ impl SwarmTask {
                 "failed"
             }
         };
-        self.surroundings.metrics.gossip_published.with_label_values(&[outcome]).inc();
+        self.surroundings
+            .metrics
+            .gossip_published
+            .with_label_values(&[outcome])
+            .inc();
     }
 
     fn note(&mut self, event: SwarmEvent<NodeBehaviourEvent>) {
@@ -164,11 +182,10 @@ impl SwarmTask {
                 message,
             })) => {
                 let acceptance = self.judge(&message);
-                self.swarm.behaviour_mut().gossip.report_message_validation_result(
-                    &message_id,
-                    &propagation_source,
-                    acceptance,
-                );
+                self.swarm
+                    .behaviour_mut()
+                    .gossip
+                    .report_message_validation_result(&message_id, &propagation_source, acceptance);
             }
             SwarmEvent::NewListenAddr { .. }
             | SwarmEvent::ExpiredListenAddr { .. }
@@ -225,12 +242,20 @@ impl SwarmTask {
     fn believe(&self, announcement: Announcement) {
         let Announcement { object, bucket, .. } = announcement;
         let (replicate, metrics) = (&self.surroundings.replicate, &self.surroundings.metrics);
-        hint(replicate, ObjectAnnounced { object, bucket }, "replicate", metrics);
+        hint(
+            replicate,
+            ObjectAnnounced { object, bucket },
+            "replicate",
+            metrics,
+        );
     }
 
     fn note_listeners(&self) {
         let peer = &self.surroundings.peer;
-        let named = self.swarm.listeners().map(|address| format!("{address}/p2p/{}", peer.peer_id));
+        let named = self
+            .swarm
+            .listeners()
+            .map(|address| format!("{address}/p2p/{}", peer.peer_id));
         let addresses: Vec<String> = named.collect();
         tracing::info!(?addresses, "listening for peers");
         peer.set_listen_addresses(addresses);

@@ -6,7 +6,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, StreamHandler};
+use actix::{
+    Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, StreamHandler,
+};
 use futures::stream;
 use shared::{
     chain::{
@@ -68,7 +70,16 @@ impl ObligationsActor {
         let view = follower.directory();
         let (operators, again) = (BTreeMap::new(), None);
         let follower = Some(follower);
-        Self { config, follower, view, holdings, readers, metrics, operators, again }
+        Self {
+            config,
+            follower,
+            view,
+            holdings,
+            readers,
+            metrics,
+            operators,
+            again,
+        }
     }
 
     fn look_at_all(&mut self, ctx: &mut Context<Self>) {
@@ -78,15 +89,20 @@ impl ObligationsActor {
             self.operators = operators(&directory);
             let ours = our_buckets(&self.config, &directory);
             let holds = |object| self.holdings.contains(object);
-            Scene { directory: &directory, ours: &ours, holds: &holds }.look_at_all(&held)
+            Scene {
+                directory: &directory,
+                ours: &ours,
+                holds: &holds,
+            }
+            .look_at_all(&held)
         };
         self.tell(news, ctx);
     }
 
     fn look_at(&mut self, changes: &shared::chain::directory::Changes, ctx: &mut Context<Self>) {
         // Vouchers change with every object; only operators and endpoints matter here.
-        let operators_changed = !changes.storage_buckets.is_empty()
-            && operators(&self.view.read()) != self.operators;
+        let operators_changed =
+            !changes.storage_buckets.is_empty() && operators(&self.view.read()) != self.operators;
         if operators_changed {
             self.look_at_all(ctx);
             return;
@@ -95,7 +111,12 @@ impl ObligationsActor {
             let directory = self.view.read();
             let ours = our_buckets(&self.config, &directory);
             let holds = |object| self.holdings.contains(object);
-            Scene { directory: &directory, ours: &ours, holds: &holds }.look_at_changes(changes)
+            Scene {
+                directory: &directory,
+                ours: &ours,
+                holds: &holds,
+            }
+            .look_at_changes(changes)
         };
         self.tell(news, ctx);
     }
@@ -104,14 +125,27 @@ impl ObligationsActor {
         let (readers, metrics) = (&self.readers, &self.metrics);
         let mut told = true;
         if !news.wanted.is_empty() || !news.unwanted.is_empty() {
-            let message = ObligationsChanged { wanted: news.wanted, unwanted: news.unwanted };
+            let message = ObligationsChanged {
+                wanted: news.wanted,
+                unwanted: news.unwanted,
+            };
             told &= hint(&readers.replicate, message, "replicate", metrics);
         }
         if !news.settled.is_empty() {
-            told &= hint(&readers.accept, ObjectsSettled(news.settled), "accept", metrics);
+            told &= hint(
+                &readers.accept,
+                ObjectsSettled(news.settled),
+                "accept",
+                metrics,
+            );
         }
         if !news.deleted.is_empty() {
-            told &= hint(&readers.janitor, ObjectsDeleted(news.deleted), "janitor", metrics);
+            told &= hint(
+                &readers.janitor,
+                ObjectsDeleted(news.deleted),
+                "janitor",
+                metrics,
+            );
         }
         if !told && self.again.is_none() {
             self.again = Some(ctx.run_later(LOOK_AGAIN_DELAY, |actor, ctx| {
@@ -123,7 +157,10 @@ impl ObligationsActor {
 
     fn set_gauges(&mut self) {
         let (objects, bytes) = self.holdings.totals();
-        self.metrics.objects.with_label_values(&["stored"]).set(objects as i64);
+        self.metrics
+            .objects
+            .with_label_values(&["stored"])
+            .set(objects as i64);
         self.metrics.bytes.set(bytes as i64);
         if let Ok(free) = self.holdings.blobs().free_bytes() {
             self.metrics.disk_available.set(free as i64);

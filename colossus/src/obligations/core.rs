@@ -65,7 +65,11 @@ impl Scene<'_> {
             self.look_at_bag(*bag, &mut news);
         }
         let moved = changes.objects_moved.keys();
-        let touched = changes.objects_added.iter().chain(&changes.objects_accepted).chain(moved);
+        let touched = changes
+            .objects_added
+            .iter()
+            .chain(&changes.objects_accepted)
+            .chain(moved);
         for object in touched {
             if let Some(known) = self.directory.object(*object) {
                 let sources = self.sources_of(known.bag);
@@ -93,7 +97,12 @@ impl Scene<'_> {
     }
 
     /// `sources` is `None` when the bag is not this node's.
-    fn look_at_object(&self, object: &DataObject, sources: Option<BTreeSet<Source>>, news: &mut News) {
+    fn look_at_object(
+        &self,
+        object: &DataObject,
+        sources: Option<BTreeSet<Source>>,
+        news: &mut News,
+    ) {
         if (self.holds)(object.id) {
             return;
         }
@@ -103,7 +112,16 @@ impl Scene<'_> {
             return;
         };
         let (size, bag, accepted) = (object.size, object.bag, object.accepted);
-        news.wanted.push((object.id, Want { hash, size, bag, accepted, sources }));
+        news.wanted.push((
+            object.id,
+            Want {
+                hash,
+                size,
+                bag,
+                accepted,
+                sources,
+            },
+        ));
     }
 
     /// The other nodes that owe the bag; `None` if this one does not.
@@ -114,13 +132,21 @@ impl Scene<'_> {
         }
         let others = self.directory.storage_nodes_of(bag).into_iter();
         let others = others.filter(|node| !self.ours.contains(&node.bucket));
-        Some(others.filter_map(|node| node.endpoint).map(|root| Source(root.into())).collect())
+        Some(
+            others
+                .filter_map(|node| node.endpoint)
+                .map(|root| Source(root.into()))
+                .collect(),
+        )
     }
 }
 
 /// Who operates what and where, to notice when that changes: then everything is looked at.
 pub fn operators(directory: &Directory) -> BTreeMap<StorageBucketId, StorageNode> {
-    directory.storage_nodes().map(|node| (node.bucket, node)).collect()
+    directory
+        .storage_nodes()
+        .map(|node| (node.bucket, node))
+        .collect()
 }
 
 #[cfg(test)]
@@ -157,7 +183,13 @@ mod tests {
                 transactor: AccountId([0; 32]),
                 endpoint: Some(format!("http://node-{worker}/")),
             };
-            (StorageBucketId(worker), StorageBucket { operator, ..StorageBucket::default() })
+            (
+                StorageBucketId(worker),
+                StorageBucket {
+                    operator,
+                    ..StorageBucket::default()
+                },
+            )
         };
         let stored_by = |buckets: &[u64], objects: &[u64]| Bag {
             stored_by: buckets.iter().copied().map(StorageBucketId).collect(),
@@ -166,7 +198,11 @@ mod tests {
         };
         Directory {
             storage_buckets: [bucket(0), bucket(1)].into(),
-            bags: [(bag(1), stored_by(&[0, 1], &[1, 2])), (bag(2), stored_by(&[1], &[3]))].into(),
+            bags: [
+                (bag(1), stored_by(&[0, 1], &[1, 2])),
+                (bag(2), stored_by(&[1], &[3])),
+            ]
+            .into(),
             objects: [object(1, 1, true), object(2, 1, false), object(3, 2, true)].into(),
             ..Directory::default()
         }
@@ -175,7 +211,11 @@ mod tests {
     fn look<T>(directory: &Directory, held: &[u64], look: impl Fn(&Scene<'_>) -> T) -> T {
         let ours = [StorageBucketId(0)].into();
         let holds = |id: ObjectId| held.contains(&id.0);
-        look(&Scene { directory, ours: &ours, holds: &holds })
+        look(&Scene {
+            directory,
+            ours: &ours,
+            holds: &holds,
+        })
     }
 
     fn ids(news: &News) -> Vec<u64> {
@@ -184,11 +224,17 @@ mod tests {
 
     #[test]
     fn owed_minus_held_is_wanted() {
-        let news = look(&directory(), &[1], |scene| scene.look_at_all(&[ObjectId(1)]));
+        let news = look(&directory(), &[1], |scene| {
+            scene.look_at_all(&[ObjectId(1)])
+        });
         assert_eq!(ids(&news), [2]);
         let want = &news.wanted[0].1;
         assert!(!want.accepted);
-        assert_eq!(want.sources, [Source("http://node-1/".into())].into(), "never itself");
+        assert_eq!(
+            want.sources,
+            [Source("http://node-1/".into())].into(),
+            "never itself"
+        );
         assert_eq!(news.unwanted, [ObjectId(3)], "another bucket's bag");
         assert_eq!(news.settled, [(ObjectId(1), Settlement::Accepted)]);
         assert!(news.deleted.is_empty());
@@ -205,7 +251,9 @@ mod tests {
 
     #[test]
     fn an_object_that_is_not_owed_any_more_is_kept_for_now() {
-        let news = look(&directory(), &[3], |scene| scene.look_at_all(&[ObjectId(3)]));
+        let news = look(&directory(), &[3], |scene| {
+            scene.look_at_all(&[ObjectId(3)])
+        });
         assert!(news.deleted.is_empty());
     }
 
@@ -224,7 +272,10 @@ mod tests {
         assert_eq!(ids(&news), [2]);
         assert_eq!(news.deleted, [gone]);
         assert_eq!(news.unwanted, [ObjectId(3), gone]);
-        let settled = [(ObjectId(3), Settlement::Accepted), (gone, Settlement::Gone)];
+        let settled = [
+            (ObjectId(3), Settlement::Accepted),
+            (gone, Settlement::Gone),
+        ];
         assert_eq!(news.settled, settled);
     }
 
@@ -232,7 +283,10 @@ mod tests {
     fn a_bag_that_leaves_our_bucket_is_not_wanted_any_more() {
         let mut directory = directory();
         directory.bags.get_mut(&bag(1)).unwrap().stored_by = [StorageBucketId(1)].into();
-        let changes = Changes { bags_stored: [bag(1)].into(), ..Changes::default() };
+        let changes = Changes {
+            bags_stored: [bag(1)].into(),
+            ..Changes::default()
+        };
         let news = look(&directory, &[], |scene| scene.look_at_changes(&changes));
         assert_eq!(news.unwanted, [ObjectId(1), ObjectId(2)]);
     }

@@ -4,7 +4,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
+    SpawnHandle, WrapFuture,
 };
 use shared::{
     chain::follower::DirectoryView,
@@ -79,28 +80,50 @@ impl ReplicateActor {
     ) -> Self {
         let core = Replicate::new(limits);
         let (network, wanted_since, timer) = (None, HashMap::new(), None);
-        Self { core, peers, holdings, view, metrics, network, wanted_since, timer }
+        Self {
+            core,
+            peers,
+            holdings,
+            view,
+            metrics,
+            network,
+            wanted_since,
+            timer,
+        }
     }
 
     fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
         for effect in self.core.handle(Instant::now(), event) {
             self.perform(effect, ctx);
         }
-        self.metrics.objects.with_label_values(&["missing"]).set(self.core.wanted() as i64);
-        self.metrics.fetches_in_flight.set(self.core.in_flight() as i64);
+        self.metrics
+            .objects
+            .with_label_values(&["missing"])
+            .set(self.core.wanted() as i64);
+        self.metrics
+            .fetches_in_flight
+            .set(self.core.in_flight() as i64);
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
         self.timer = self.core.next_wakeup().map(|at| {
-            ctx.run_later(at.saturating_duration_since(Instant::now()), |actor, ctx| {
-                actor.step(Event::TimerFired, ctx);
-            })
+            ctx.run_later(
+                at.saturating_duration_since(Instant::now()),
+                |actor, ctx| {
+                    actor.step(Event::TimerFired, ctx);
+                },
+            )
         });
     }
 
     fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         match effect {
-            Effect::Fetch { object, hash, size, source } => {
+            Effect::Fetch {
+                object,
+                hash,
+                size,
+                source,
+            } => {
                 self.fetch(object, hash, size, source, ctx);
             }
             Effect::List { source, bag } => self.list(source, bag, ctx),
@@ -135,24 +158,41 @@ impl ReplicateActor {
             Err(error) => {
                 let failure = error.failure();
                 self.count_failure(object, &source, failure, &error);
-                return Event::FetchFailed { object, source, failure };
+                return Event::FetchFailed {
+                    object,
+                    source,
+                    failure,
+                };
             }
         };
         self.metrics.fetches.with_label_values(&["fetched"]).inc();
         self.metrics.fetched_bytes.inc_by(held.size);
         if let Some(since) = self.wanted_since.remove(&object) {
-            self.metrics.replication_lag.observe(since.elapsed().as_secs_f64());
+            self.metrics
+                .replication_lag
+                .observe(since.elapsed().as_secs_f64());
         }
         tracing::debug!(%object, %source, size = held.size, "fetched");
         let bag = self.view.read().object(object).map(|known| known.bag);
         if let (Some(network), Some(bag)) = (&self.network, bag) {
-            let announce = Announce { object, hash: held.hash, size: held.size, bag };
+            let announce = Announce {
+                object,
+                hash: held.hash,
+                size: held.size,
+                bag,
+            };
             hint(network, announce, "network", &self.metrics);
         }
         Event::Fetched { object, source }
     }
 
-    fn count_failure(&self, object: ObjectId, source: &Source, failure: Failure, error: &PeerError) {
+    fn count_failure(
+        &self,
+        object: ObjectId,
+        source: &Source,
+        failure: Failure,
+        error: &PeerError,
+    ) {
         let outcome = match failure {
             Failure::NotThere => "not_there",
             Failure::Unreachable => "unreachable",
@@ -163,7 +203,9 @@ impl ReplicateActor {
         match failure {
             Failure::NotThere => tracing::debug!(%object, %source, "not there yet"),
             Failure::Unreachable => tracing::debug!(%object, %source, %error, "fetch failed"),
-            Failure::WrongBytes => tracing::warn!(%object, %source, %error, "a node sends other bytes than the chain promises"),
+            Failure::WrongBytes => {
+                tracing::warn!(%object, %source, %error, "a node sends other bytes than the chain promises")
+            }
             Failure::Local => tracing::error!(%object, %error, "a fetched object cannot be stored"),
         }
     }
@@ -173,7 +215,11 @@ impl ReplicateActor {
         let listed = async move { peers.list(&from, bag).await };
         ctx.spawn(listed.into_actor(self).map(move |result, actor, ctx| {
             let event = match result {
-                Ok(objects) => Event::Listed { source, bag, objects },
+                Ok(objects) => Event::Listed {
+                    source,
+                    bag,
+                    objects,
+                },
                 Err(error) => {
                     tracing::debug!(%source, %bag, %error, "a list could not be read");
                     Event::ListFailed { source, bag }
@@ -227,7 +273,13 @@ impl Handler<ObjectAnnounced> for ReplicateActor {
         }
         let node = self.view.read().storage_node(announced.bucket);
         if let Some(root) = node.and_then(|node| node.endpoint) {
-            self.step(Event::Announced { object, source: Source(Arc::from(root)) }, ctx);
+            self.step(
+                Event::Announced {
+                    object,
+                    source: Source(Arc::from(root)),
+                },
+                ctx,
+            );
         }
     }
 }

@@ -6,162 +6,12 @@
 //! when the chain says that the object was accepted. Objects that are not accepted yet and that
 //! nobody announced are looked for in the bag's lists, ever more rarely.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    fmt,
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use shared::{
-    hash::ContentHash,
-    ids::{BagId, ObjectId},
-};
+use shared::ids::{BagId, ObjectId};
 use tokio::time::{Duration, Instant};
 
-/// A node that may hold objects: the HTTP root from its operator metadata.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Source(pub Arc<str>);
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Limits and delays of replication.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Fetches at once.
-    pub fetches_max: usize,
-    /// Fetches at once from one source.
-    pub fetches_per_source_max: usize,
-    /// Lists being read at once.
-    pub lists_max: usize,
-    /// Wait after the first failure of a want with a source; doubles with each further one.
-    pub retry_delay: Duration,
-    /// Longest wait between two attempts of a want with a source.
-    pub retry_delay_max: Duration,
-    /// Wait before the lists of a bag are read for objects that nobody announced; doubles.
-    pub list_delay: Duration,
-    /// Longest wait between two readings of a bag's lists.
-    pub list_delay_max: Duration,
-    /// Announcements kept for objects the chain follower has not seen yet.
-    pub early_announcements_max: usize,
-}
-
-/// An object that is owed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Want {
-    /// Its hash.
-    pub hash: ContentHash,
-    /// Bytes.
-    pub size: u64,
-    /// Its bag.
-    pub bag: BagId,
-    /// Did the chain record that some bucket holds it?
-    pub accepted: bool,
-    /// Nodes that owe it too.
-    pub sources: BTreeSet<Source>,
-}
-
-/// Why a fetch failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// The source does not hold the object.
-    NotThere,
-    /// The source cannot be reached, is overloaded, or stopped sending.
-    Unreachable,
-    /// The source sent other bytes than the hash promises.
-    WrongBytes,
-    /// This node could not store it.
-    Local,
-}
-
-/// What happened.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// An object is owed and not held; repeated when sources or acceptance change.
-    Wanted {
-        /// The object.
-        object: ObjectId,
-        /// What is known of it.
-        want: Want,
-    },
-    /// An object is no longer owed.
-    Unwanted {
-        /// The object.
-        object: ObjectId,
-    },
-    /// An object was stored by other means (an upload).
-    Held {
-        /// The object.
-        object: ObjectId,
-    },
-    /// A source says that it holds an object.
-    Announced {
-        /// The object.
-        object: ObjectId,
-        /// Who says so.
-        source: Source,
-    },
-    /// What a source holds of a bag.
-    Listed {
-        /// The source.
-        source: Source,
-        /// The bag.
-        bag: BagId,
-        /// Ids held.
-        objects: BTreeSet<ObjectId>,
-    },
-    /// A list could not be read.
-    ListFailed {
-        /// The source.
-        source: Source,
-        /// The bag.
-        bag: BagId,
-    },
-    /// A fetch ended well: the object is durable and recorded.
-    Fetched {
-        /// The object.
-        object: ObjectId,
-        /// From whom.
-        source: Source,
-    },
-    /// A fetch ended badly.
-    FetchFailed {
-        /// The object.
-        object: ObjectId,
-        /// From whom.
-        source: Source,
-        /// Why.
-        failure: Failure,
-    },
-    /// The instant of [`Replicate::next_wakeup`] has come.
-    TimerFired,
-}
-
-/// What to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Fetch the object and answer with `Fetched` or `FetchFailed`.
-    Fetch {
-        /// The object.
-        object: ObjectId,
-        /// Its hash.
-        hash: ContentHash,
-        /// Bytes.
-        size: u64,
-        /// From whom.
-        source: Source,
-    },
-    /// Read what the source holds of the bag and answer with `Listed` or `ListFailed`.
-    List {
-        /// The source.
-        source: Source,
-        /// The bag.
-        bag: BagId,
-    },
-}
+pub use super::words::{Effect, Event, Failure, Limits, Source, Want};
 
 /// Wants, sources, and what is under way.
 pub struct Replicate {
@@ -245,13 +95,21 @@ impl Replicate {
             Event::Wanted { object, want } => self.note_wanted(now, object, want),
             Event::Unwanted { object } | Event::Held { object } => self.drop_want(object),
             Event::Announced { object, source } => self.note_announced(now, object, source),
-            Event::Listed { source, bag, objects } => self.note_listed(now, source, bag, &objects),
+            Event::Listed {
+                source,
+                bag,
+                objects,
+            } => self.note_listed(now, source, bag, &objects),
             Event::ListFailed { source, bag } => {
                 self.listing.remove(&(source.clone(), bag));
                 self.blame(now, &source);
             }
             Event::Fetched { object, source } => self.note_fetched(object, &source),
-            Event::FetchFailed { object, source, failure } => {
+            Event::FetchFailed {
+                object,
+                source,
+                failure,
+            } => {
                 self.note_failed(now, object, &source, failure);
             }
             Event::TimerFired => {}
@@ -269,10 +127,21 @@ impl Replicate {
         let seen = self.seen?;
         let after = (seen, ObjectId(u64::MAX));
         let fetch = (self.fetching.len() < self.limits.fetches_max)
-            .then(|| self.queue.range(after..).map(|(at, _)| *at).find(|at| *at > seen))
+            .then(|| {
+                self.queue
+                    .range(after..)
+                    .map(|(at, _)| *at)
+                    .find(|at| *at > seen)
+            })
             .flatten();
         let list = (self.listing.len() < self.limits.lists_max)
-            .then(|| self.bags.values().map(|bag| bag.next_list).filter(|at| *at > seen).min())
+            .then(|| {
+                self.bags
+                    .values()
+                    .map(|bag| bag.next_list)
+                    .filter(|at| *at > seen)
+                    .min()
+            })
             .flatten();
         fetch.into_iter().chain(list).min()
     }
@@ -290,7 +159,9 @@ impl Replicate {
             candidates: BTreeMap::new(),
             queued: None,
         });
-        state.candidates.retain(|source, _| want.sources.contains(source));
+        state
+            .candidates
+            .retain(|source, _| want.sources.contains(source));
         for source in &want.sources {
             state.candidates.entry(source.clone()).or_default();
         }
@@ -299,9 +170,11 @@ impl Replicate {
         }
         if want.accepted && !state.want.accepted {
             // Somebody proved to hold it since the last attempts failed.
-            state.candidates.values_mut().for_each(|candidate| *candidate = Candidate {
-                holds: candidate.holds,
-                ..Candidate::default()
+            state.candidates.values_mut().for_each(|candidate| {
+                *candidate = Candidate {
+                    holds: candidate.holds,
+                    ..Candidate::default()
+                }
             });
         }
         let old_bag = std::mem::replace(&mut state.want, want).bag;
@@ -316,7 +189,10 @@ impl Replicate {
             Some(state) => {
                 let candidate = state.candidates.entry(source).or_default();
                 // Fresh news: an earlier "not there" no longer counts.
-                *candidate = Candidate { holds: true, ..Candidate::default() };
+                *candidate = Candidate {
+                    holds: true,
+                    ..Candidate::default()
+                };
                 self.requeue(now, object);
             }
             None => {
@@ -337,7 +213,9 @@ impl Replicate {
     ) {
         self.listing.remove(&(source.clone(), bag));
         self.forgive(&source);
-        let Some(state) = self.bags.get(&bag) else { return };
+        let Some(state) = self.bags.get(&bag) else {
+            return;
+        };
         let located: Vec<ObjectId> = state.unlocated.intersection(objects).copied().collect();
         for object in located {
             self.note_announced(now, object, source.clone());
@@ -357,12 +235,18 @@ impl Replicate {
             Failure::Unreachable | Failure::WrongBytes => self.blame(now, source),
             Failure::Local => {}
         }
-        let Some(state) = self.wants.get_mut(&object) else { return };
+        let Some(state) = self.wants.get_mut(&object) else {
+            return;
+        };
         if let Some(candidate) = state.candidates.get_mut(source) {
             if failure == Failure::NotThere {
                 candidate.holds = false;
             }
-            let delay = doubled(self.limits.retry_delay, candidate.failures, self.limits.retry_delay_max);
+            let delay = doubled(
+                self.limits.retry_delay,
+                candidate.failures,
+                self.limits.retry_delay_max,
+            );
             candidate.failures = candidate.failures.saturating_add(1);
             candidate.not_before = Some(now + delay);
         }
@@ -387,7 +271,11 @@ impl Replicate {
 
     fn blame(&mut self, now: Instant, source: &Source) {
         let state = self.sources.entry(source.clone()).or_default();
-        let delay = doubled(self.limits.retry_delay, state.failures, self.limits.retry_delay_max);
+        let delay = doubled(
+            self.limits.retry_delay,
+            state.failures,
+            self.limits.retry_delay_max,
+        );
         state.failures = state.failures.saturating_add(1);
         state.not_before = Some(now + delay);
     }
@@ -401,7 +289,9 @@ impl Replicate {
 
     fn drop_want(&mut self, object: ObjectId) {
         self.early.retain(|(announced, _)| *announced != object);
-        let Some(state) = self.wants.remove(&object) else { return };
+        let Some(state) = self.wants.remove(&object) else {
+            return;
+        };
         if let Some(at) = state.queued {
             self.queue.remove(&(at, object));
         }
@@ -415,7 +305,9 @@ impl Replicate {
 
     /// Puts a want where it belongs: into the queue, or among those to be looked for in lists.
     fn requeue(&mut self, now: Instant, object: ObjectId) {
-        let Some(state) = self.wants.get_mut(&object) else { return };
+        let Some(state) = self.wants.get_mut(&object) else {
+            return;
+        };
         if let Some(at) = state.queued.take() {
             self.queue.remove(&(at, object));
         }
@@ -438,7 +330,11 @@ impl Replicate {
             return;
         }
         let delay = self.limits.list_delay;
-        let fresh = || BagState { unlocated: BTreeSet::new(), next_list: now + delay, delay };
+        let fresh = || BagState {
+            unlocated: BTreeSet::new(),
+            next_list: now + delay,
+            delay,
+        };
         let looked_for = self.bags.entry(bag).or_insert_with(fresh);
         if looked_for.unlocated.insert(object) {
             looked_for.delay = delay;
@@ -458,7 +354,9 @@ impl Replicate {
             if self.fetching.len() == self.limits.fetches_max {
                 return;
             }
-            let Some(state) = self.wants.get_mut(&object) else { continue };
+            let Some(state) = self.wants.get_mut(&object) else {
+                continue;
+            };
             let ranked = ranked_candidates(state, &self.sources, now);
             if ranked.first().is_none_or(|(at, _)| *at > now) {
                 // Its sources were demoted since the want was queued.
@@ -476,7 +374,12 @@ impl Replicate {
             }
             let (hash, size) = (state.want.hash, state.want.size);
             self.fetching.insert(object, source.clone());
-            effects.push(Effect::Fetch { object, hash, size, source });
+            effects.push(Effect::Fetch {
+                object,
+                hash,
+                size,
+                source,
+            });
         }
     }
 
@@ -485,7 +388,11 @@ impl Replicate {
             if state.next_list > now || self.listing.len() >= self.limits.lists_max {
                 continue;
             }
-            let Some(want) = state.unlocated.first().and_then(|object| self.wants.get(object)) else {
+            let Some(want) = state
+                .unlocated
+                .first()
+                .and_then(|object| self.wants.get(object))
+            else {
                 continue;
             };
             for source in want.candidates.keys() {
@@ -494,7 +401,10 @@ impl Replicate {
                     && self.listing.len() < self.limits.lists_max
                     && self.listing.insert((source.clone(), *bag))
                 {
-                    effects.push(Effect::List { source: source.clone(), bag: *bag });
+                    effects.push(Effect::List {
+                        source: source.clone(),
+                        bag: *bag,
+                    });
                 }
             }
             state.next_list = now + state.delay;
@@ -524,7 +434,10 @@ fn ranked_candidates(
         })
         .collect();
     ranked.sort();
-    ranked.into_iter().map(|((at, ..), source)| (at, source.clone())).collect()
+    ranked
+        .into_iter()
+        .map(|((at, ..), source)| (at, source.clone()))
+        .collect()
 }
 
 fn doubled(delay: Duration, times: u32, max: Duration) -> Duration {

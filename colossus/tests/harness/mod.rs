@@ -1,5 +1,9 @@
 //! Nodes of this crate in one process, over a chain in memory and real sockets on loopback.
-#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test program uses its part, and a test fails by panicking"
+)]
 
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
@@ -43,27 +47,45 @@ pub fn chain(workers: u64) -> Arc<MemoryChain> {
         genesis = genesis.storage_bucket(bucket_of(worker), WorkerId(worker), transactor);
     }
     let all = (1..=workers).map(bucket_of);
-    Arc::new(genesis.bag(BAG, all, []).bag(OTHER_BAG, [bucket_of(workers.min(2))], []).start())
+    Arc::new(
+        genesis
+            .bag(BAG, all, [])
+            .bag(OTHER_BAG, [bucket_of(workers.min(2))], [])
+            .start(),
+    )
 }
 
 /// Creates an object on chain.
 pub fn create(chain: &MemoryChain, id: u64, bag: BagId, content_id: String, size: u64) {
     chain.push([ChainEvent::Storage(StorageEvent::ObjectsUploaded {
         bag,
-        objects: vec![NewObject { id: ObjectId(id), size, content_id }],
+        objects: vec![NewObject {
+            id: ObjectId(id),
+            size,
+            content_id,
+        }],
         state_bloat_bond: 0,
     })]);
 }
 
 /// Creates the object of these bytes.
 pub fn create_for(chain: &MemoryChain, id: u64, bytes: &[u8]) {
-    create(chain, id, BAG, ContentHash::of(bytes).to_string(), bytes.len() as u64);
+    create(
+        chain,
+        id,
+        BAG,
+        ContentHash::of(bytes).to_string(),
+        bytes.len() as u64,
+    );
 }
 
 /// Deletes an object on chain.
 pub fn delete(chain: &MemoryChain, id: u64) {
     let objects = [ObjectId(id)].into();
-    chain.push([ChainEvent::Storage(StorageEvent::ObjectsDeleted { bag: BAG, objects })]);
+    chain.push([ChainEvent::Storage(StorageEvent::ObjectsDeleted {
+        bag: BAG,
+        objects,
+    })]);
 }
 
 /// Bytes that look random and are the same each time.
@@ -109,7 +131,11 @@ pub fn config(worker: u64, dir: &Path) -> Config {
 
 impl TestNode {
     /// Starts a node in a new directory.
-    pub async fn start(chain: &Arc<MemoryChain>, worker: u64, change: impl Fn(&mut Config)) -> Self {
+    pub async fn start(
+        chain: &Arc<MemoryChain>,
+        worker: u64,
+        change: impl Fn(&mut Config),
+    ) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), chain, worker, change).await
     }
 
@@ -125,8 +151,16 @@ impl TestNode {
         let chain_of_node: Arc<dyn Chain> = chain.clone();
         let node = Colossus::start(config, chain_of_node).await.unwrap();
         let http = reqwest::Client::new();
-        let started = Self { worker, node, dir, http };
-        let metadata = OperatorMetadata { endpoint: Some(started.root()), ..Default::default() };
+        let started = Self {
+            worker,
+            node,
+            dir,
+            http,
+        };
+        let metadata = OperatorMetadata {
+            endpoint: Some(started.root()),
+            ..Default::default()
+        };
         chain.push([ChainEvent::Storage(StorageEvent::OperatorMetadataSet {
             bucket: bucket_of(worker),
             worker: WorkerId(worker),
@@ -159,7 +193,10 @@ impl TestNode {
 
     /// As another storage node would ask.
     pub async fn get_as_peer(&self, path: &str) -> reqwest::Response {
-        let request = self.http.get(self.url(path)).header("X-COLOSSUS-HOST-ID", "somebody-else");
+        let request = self
+            .http
+            .get(self.url(path))
+            .header("X-COLOSSUS-HOST-ID", "somebody-else");
         request.send().await.unwrap()
     }
 
@@ -170,7 +207,12 @@ impl TestNode {
     }
 
     pub async fn upload_form(&self, query: &str, form: Form) -> reqwest::Response {
-        self.http.post(self.url(&format!("files?{query}"))).multipart(form).send().await.unwrap()
+        self.http
+            .post(self.url(&format!("files?{query}")))
+            .multipart(form)
+            .send()
+            .await
+            .unwrap()
     }
 
     /// Files below the store, besides its lock.
@@ -193,9 +235,18 @@ impl TestNode {
     /// A metric's value from the admin port; 0 if it has not been touched.
     pub async fn metric(&self, line_start: &str) -> f64 {
         let url = format!("http://{}/metrics", self.node.admin_address());
-        let text = self.http.get(url).send().await.unwrap().text().await.unwrap();
+        let text = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
         let line = text.lines().find(|line| line.starts_with(line_start));
-        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
+            .unwrap_or(0.0)
     }
 
     pub fn holds(&self, id: u64) -> bool {
@@ -204,7 +255,9 @@ impl TestNode {
 
     pub fn accepted(&self, id: u64) -> bool {
         let directory = self.node.node().view.read();
-        directory.object(ObjectId(id)).is_some_and(|object| object.accepted)
+        directory
+            .object(ObjectId(id))
+            .is_some_and(|object| object.accepted)
     }
 }
 
@@ -220,12 +273,20 @@ pub fn file_form(bytes: &[u8]) -> Form {
 pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !holds().await {
-        assert!(tokio::time::Instant::now() < deadline, "it never came true: {what}");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "it never came true: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 /// Ids in a JSON array of strings.
 pub fn ids(value: &serde_json::Value) -> BTreeSet<String> {
-    value.as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| id.as_str().unwrap().to_owned())
+        .collect()
 }

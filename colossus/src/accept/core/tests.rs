@@ -1,3 +1,5 @@
+//! Tables, and random ends of batches against a chain that is the truth.
+
 use super::*;
 use shared::ids::ChannelId;
 
@@ -14,7 +16,11 @@ fn bag(n: u64) -> BagId {
 }
 
 fn stored(object: u64, bag_number: u64) -> Event {
-    Event::Stored { object: ObjectId(object), bucket: StorageBucketId(0), bag: bag(bag_number) }
+    Event::Stored {
+        object: ObjectId(object),
+        bucket: StorageBucketId(0),
+        bag: bag(bag_number),
+    }
 }
 
 fn ids(objects: &[u64]) -> BTreeSet<ObjectId> {
@@ -40,10 +46,16 @@ fn a_batch_waits_for_company_but_not_long() {
     assert!(core.next_wakeup().is_none());
     assert!(core.handle(now, stored(1, 1)).is_empty());
     assert_eq!(core.next_wakeup(), Some(now + LIMITS.batch_delay));
-    assert!(core.handle(now + Duration::from_millis(100), stored(2, 1)).is_empty());
+    assert!(
+        core.handle(now + Duration::from_millis(100), stored(2, 1))
+            .is_empty()
+    );
     let effects = core.handle(now + LIMITS.batch_delay, Event::TimerFired);
     assert_eq!(submitted(&effects), [ids(&[1, 2])]);
-    assert!(core.next_wakeup().is_none(), "nothing to do until the batch ends");
+    assert!(
+        core.next_wakeup().is_none(),
+        "nothing to do until the batch ends"
+    );
 }
 
 #[test]
@@ -56,9 +68,17 @@ fn a_full_batch_goes_at_once_and_no_batch_exceeds_its_limits() {
     // Three objects are enough; two calls are the most one batch takes.
     assert_eq!(submitted(&effects), [ids(&[1]), ids(&[2])]);
     for object in 4..10 {
-        assert!(core.handle(now, stored(object, 1)).is_empty(), "one batch at a time");
+        assert!(
+            core.handle(now, stored(object, 1)).is_empty(),
+            "one batch at a time"
+        );
     }
-    let effects = core.handle(now, Event::Included { accepted: ids(&[1, 2]) });
+    let effects = core.handle(
+        now,
+        Event::Included {
+            accepted: ids(&[1, 2]),
+        },
+    );
     assert_eq!(submitted(&effects), [ids(&[4, 5, 6]), ids(&[3])]);
 }
 
@@ -68,10 +88,24 @@ fn what_was_accepted_leaves_the_outbox_once() {
     let mut core = Accept::new(LIMITS);
     core.handle(now, stored(1, 1));
     core.handle(now + LIMITS.batch_delay, Event::TimerFired);
-    let effects = core.handle(now, Event::Included { accepted: ids(&[1]) });
-    assert_eq!(effects, [Effect::Forget { object: ObjectId(1), how: Settlement::Accepted }]);
+    let effects = core.handle(
+        now,
+        Event::Included {
+            accepted: ids(&[1]),
+        },
+    );
+    assert_eq!(
+        effects,
+        [Effect::Forget {
+            object: ObjectId(1),
+            how: Settlement::Accepted
+        }]
+    );
     // The follower tells the same a moment later.
-    let settled = Event::Settled { object: ObjectId(1), how: Settlement::Accepted };
+    let settled = Event::Settled {
+        object: ObjectId(1),
+        how: Settlement::Accepted,
+    };
     assert!(core.handle(now, settled).is_empty());
     assert_eq!(core.depth(), 0);
 }
@@ -91,17 +125,35 @@ fn after_a_failure_the_chain_is_read_before_anything_is_sent_again() {
     assert!(core.handle(now, Event::CheckFailed).is_empty());
     let again = core.next_wakeup().unwrap();
     assert!(again > now);
-    assert_eq!(core.handle(again, Event::TimerFired), [Effect::Check(question)]);
+    assert_eq!(
+        core.handle(again, Event::TimerFired),
+        [Effect::Check(question)]
+    );
 
     // One was taken, one is gone, one is still pending and goes again.
-    let states = [(1, OnChain::Accepted), (2, OnChain::Gone), (3, OnChain::Pending)]
-        .map(|(id, state)| (ObjectId(id), state));
-    let effects = core.handle(again, Event::Checked { states: states.into() });
+    let states = [
+        (1, OnChain::Accepted),
+        (2, OnChain::Gone),
+        (3, OnChain::Pending),
+    ]
+    .map(|(id, state)| (ObjectId(id), state));
+    let effects = core.handle(
+        again,
+        Event::Checked {
+            states: states.into(),
+        },
+    );
     assert_eq!(
         effects[..2],
         [
-            Effect::Forget { object: ObjectId(1), how: Settlement::Accepted },
-            Effect::Forget { object: ObjectId(2), how: Settlement::Gone },
+            Effect::Forget {
+                object: ObjectId(1),
+                how: Settlement::Accepted
+            },
+            Effect::Forget {
+                object: ObjectId(2),
+                how: Settlement::Gone
+            },
         ]
     );
     // The back-off has passed by now.
@@ -116,11 +168,25 @@ fn a_deleted_object_does_not_hold_up_its_batch_for_ever() {
         core.handle(now, stored(object, 1));
     }
     // The call failed on chain as a whole: nothing of it was accepted.
-    let effects = core.handle(now, Event::Included { accepted: BTreeSet::new() });
+    let effects = core.handle(
+        now,
+        Event::Included {
+            accepted: BTreeSet::new(),
+        },
+    );
     assert!(matches!(effects[..], [Effect::Diagnose, Effect::Check(_)]));
-    let states = [(1, OnChain::Pending), (2, OnChain::Gone), (3, OnChain::Pending)]
-        .map(|(id, state)| (ObjectId(id), state));
-    core.handle(now, Event::Checked { states: states.into() });
+    let states = [
+        (1, OnChain::Pending),
+        (2, OnChain::Gone),
+        (3, OnChain::Pending),
+    ]
+    .map(|(id, state)| (ObjectId(id), state));
+    core.handle(
+        now,
+        Event::Checked {
+            states: states.into(),
+        },
+    );
     let effects = core.handle(core.next_wakeup().unwrap(), Event::TimerFired);
     assert_eq!(submitted(&effects), [ids(&[1, 3])]);
 }
@@ -135,14 +201,24 @@ fn the_back_off_grows_to_its_limit_and_success_ends_it() {
     let mut waits = Vec::new();
     for _ in 0..6 {
         core.handle(now, Event::SubmitFailed);
-        core.handle(now, Event::Checked { states: [(ObjectId(1), OnChain::Pending)].into() });
+        core.handle(
+            now,
+            Event::Checked {
+                states: [(ObjectId(1), OnChain::Pending)].into(),
+            },
+        );
         let next = core.next_wakeup().unwrap();
         waits.push((next - now).as_secs());
         now = next;
         assert_eq!(submitted(&core.handle(now, Event::TimerFired)).len(), 1);
     }
     assert_eq!(waits, [1, 2, 4, 8, 8, 8]);
-    core.handle(now, Event::Included { accepted: ids(&[1]) });
+    core.handle(
+        now,
+        Event::Included {
+            accepted: ids(&[1]),
+        },
+    );
     core.handle(now, stored(2, 1));
     assert_eq!(core.next_wakeup(), Some(now + LIMITS.batch_delay));
 }
@@ -175,11 +251,14 @@ fn nothing_is_lost_whatever_the_chain_does() {
             let event = match queue.pop_front() {
                 Some(event) => event,
                 None => {
-                    now = core.next_wakeup().expect("something waits, so something is due").max(now);
+                    now = core
+                        .next_wakeup()
+                        .expect("something waits, so something is due")
+                        .max(now);
                     Event::TimerFired
                 }
             };
-            if next() % 50 == 0 {
+            if next().is_multiple_of(50) {
                 chain.insert(ObjectId(next() % 30), OnChain::Gone);
             }
             for effect in core.handle(now, event) {
@@ -207,17 +286,25 @@ fn submit(
     batch: &[AcceptCall],
     next: &mut impl FnMut() -> u64,
 ) -> Event {
-    if next() % 4 == 0 {
+    if next().is_multiple_of(4) {
         return Event::SubmitFailed;
     }
     let mut accepted = BTreeSet::new();
     for call in batch {
-        if call.objects.iter().all(|object| chain[object] != OnChain::Gone) {
+        if call
+            .objects
+            .iter()
+            .all(|object| chain[object] != OnChain::Gone)
+        {
             accepted.extend(call.objects.iter().copied());
         }
     }
     for object in &accepted {
         chain.insert(*object, OnChain::Accepted);
     }
-    if next() % 4 == 0 { Event::SubmitFailed } else { Event::Included { accepted } }
+    if next().is_multiple_of(4) {
+        Event::SubmitFailed
+    } else {
+        Event::Included { accepted }
+    }
 }

@@ -48,7 +48,11 @@ impl Target {
     /// The debt to accept it, unless the chain has it accepted.
     pub fn debt(&self) -> Option<OutboxEntry> {
         let (bucket, bag) = (self.bucket, self.bag);
-        (!self.accepted).then(|| OutboxEntry { bucket, bag, stored_ms: crate::node::now_ms() })
+        (!self.accepted).then(|| OutboxEntry {
+            bucket,
+            bag,
+            stored_ms: crate::node::now_ms(),
+        })
     }
 }
 
@@ -114,8 +118,14 @@ impl Ids {
             .into_inner();
         let missing = |name: &str| refuse(format!("the query parameter '{name}' is missing"));
         Ok(Self {
-            object: query.data_object_id.ok_or_else(|| missing("dataObjectId"))?.parse()?,
-            bucket: query.storage_bucket_id.ok_or_else(|| missing("storageBucketId"))?.parse()?,
+            object: query
+                .data_object_id
+                .ok_or_else(|| missing("dataObjectId"))?
+                .parse()?,
+            bucket: query
+                .storage_bucket_id
+                .ok_or_else(|| missing("storageBucketId"))?
+                .parse()?,
             bag: query.bag_id.ok_or_else(|| missing("bagId"))?.parse()?,
         })
     }
@@ -129,17 +139,23 @@ fn check_bucket(node: &Node, bucket: StorageBucketId) -> Result<(), ApiError> {
         return Ok(());
     }
     let directory = node.view.read();
-    let operator = directory.storage_buckets.get(&bucket).map(|known| &known.operator);
+    let operator = directory
+        .storage_buckets
+        .get(&bucket)
+        .map(|known| &known.operator);
     let configured = node.config.buckets.contains(&bucket);
     match operator {
         Some(StorageOperator::Active { .. }) if !configured => {}
         None if !configured => {}
         Some(StorageOperator::Active { worker: other, .. }) => {
-            let message = format!("bucket {bucket} is operated by worker {other}, not by worker {worker}");
+            let message =
+                format!("bucket {bucket} is operated by worker {other}, not by worker {worker}");
             return Err(ApiError::new(ErrorKind::WrongBucket, message));
         }
         Some(StorageOperator::Missing | StorageOperator::Invited(_)) => {
-            let message = format!("bucket {bucket} has no active operator; worker {worker} must accept its invitation");
+            let message = format!(
+                "bucket {bucket} has no active operator; worker {worker} must accept its invitation"
+            );
             return Err(ApiError::new(ErrorKind::WrongBucket, message));
         }
         None => {
@@ -149,19 +165,30 @@ fn check_bucket(node: &Node, bucket: StorageBucketId) -> Result<(), ApiError> {
     }
     let message = format!(
         "bucket {bucket} takes no uploads on this node; it takes them for: {}",
-        if ours.is_empty() { "none".into() } else { ours.join(", ") }
+        if ours.is_empty() {
+            "none".into()
+        } else {
+            ours.join(", ")
+        }
     );
     Err(ApiError::new(ErrorKind::BucketNotAccepting, message))
 }
 
 fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
-    let header = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let header = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let media_type = header.unwrap_or_default();
-    if media_type.to_ascii_lowercase().starts_with("multipart/form-data") {
+    if media_type
+        .to_ascii_lowercase()
+        .starts_with("multipart/form-data")
+    {
         return Ok(());
     }
     let shown: String = media_type.chars().take(80).collect();
-    let message = format!("content type '{shown}' is not multipart/form-data: send the file as a form");
+    let message =
+        format!("content type '{shown}' is not multipart/form-data: send the file as a form");
     Err(ApiError::new(ErrorKind::UnsupportedMediaType, message))
 }
 
@@ -179,21 +206,34 @@ async fn find_target(node: &Node, ids: &Ids) -> Result<Target, ApiError> {
     };
     let assigned = {
         let directory = node.view.read();
-        directory.bags.get(&bag).is_none_or(|known| known.stored_by.contains(&bucket))
+        directory
+            .bags
+            .get(&bag)
+            .is_none_or(|known| known.stored_by.contains(&bucket))
     };
     if !assigned {
         let message = format!("bag {bag} is not assigned to bucket {bucket}");
         return Err(ApiError::new(ErrorKind::BagNotAssigned, message));
     }
     if node.view.read().blacklist.contains(&known.content_id) {
-        let message = format!("content {} of object {object} is on the blacklist", known.content_id);
+        let message = format!(
+            "content {} of object {object} is on the blacklist",
+            known.content_id
+        );
         return Err(ApiError::new(ErrorKind::Blacklisted, message));
     }
     let hash = known.content_id.parse().map_err(|error| {
         let message = format!("object {object} cannot be verified: {error}");
         ApiError::new(ErrorKind::UnverifiableContent, message)
     })?;
-    Ok(Target { object, bucket, bag, size: known.size, hash, accepted: known.accepted })
+    Ok(Target {
+        object,
+        bucket,
+        bag,
+        size: known.size,
+        hash,
+        accepted: known.accepted,
+    })
 }
 
 async fn ask_chain(node: &Node, object: ObjectId, bag: BagId) -> Result<DataObject, ApiError> {
@@ -214,7 +254,8 @@ async fn ask_chain(node: &Node, object: ObjectId, bag: BagId) -> Result<DataObje
 }
 
 fn chain_is_away(object: ObjectId) -> ApiError {
-    let message = format!("object {object} is new to this node and the chain does not answer: try again");
+    let message =
+        format!("object {object} is new to this node and the chain does not answer: try again");
     ApiError::new(ErrorKind::Unavailable, message).retry_after(5)
 }
 

@@ -71,18 +71,27 @@ async fn stream_into(
     silence_max: Duration,
 ) -> Result<Verified, ApiError> {
     while let Some(piece) = in_time(part.next(), silence_max).await? {
-        partial.write(piece.map_err(from_form)?).await.map_err(errors::from_blob)?;
+        partial
+            .write(piece.map_err(from_form)?)
+            .await
+            .map_err(errors::from_blob)?;
     }
     partial.finish().await.map_err(errors::from_blob)
 }
 
 /// Files have a file name or a media type, or at least are called so.
 fn is_file(part: &Field) -> bool {
-    let named = part.content_disposition().is_some_and(|disposition| disposition.get_filename().is_some());
+    let named = part
+        .content_disposition()
+        .is_some_and(|disposition| disposition.get_filename().is_some());
     named || part.content_type().is_some() || part.name() == Some("file")
 }
 
-async fn skip_text(part: &mut Field, left: &mut usize, silence_max: Duration) -> Result<(), ApiError> {
+async fn skip_text(
+    part: &mut Field,
+    left: &mut usize,
+    silence_max: Duration,
+) -> Result<(), ApiError> {
     while let Some(piece) = in_time(part.next(), silence_max).await? {
         let len = piece.map_err(from_form)?.len();
         *left = left.checked_sub(len).ok_or_else(|| {
@@ -95,13 +104,19 @@ async fn skip_text(part: &mut Field, left: &mut usize, silence_max: Duration) ->
 
 async fn in_time<T>(next: impl Future<Output = T>, silence_max: Duration) -> Result<T, ApiError> {
     tokio::time::timeout(silence_max, next).await.map_err(|_| {
-        let message = format!("no bytes came for {} ms: send the file again", silence_max.as_millis());
+        let message = format!(
+            "no bytes came for {} ms: send the file again",
+            silence_max.as_millis()
+        );
         ApiError::new(ErrorKind::RequestTimeout, message)
     })
 }
 
 fn from_form(error: MultipartError) -> ApiError {
-    ApiError::new(ErrorKind::InvalidRequest, format!("the form broke off or cannot be read: {error}"))
+    ApiError::new(
+        ErrorKind::InvalidRequest,
+        format!("the form broke off or cannot be read: {error}"),
+    )
 }
 
 /// The request's body. Shared, so that what the form reader left can be read away.
@@ -113,7 +128,9 @@ pub struct SharedPayload {
 impl SharedPayload {
     /// Takes the body over.
     pub fn new(payload: web::Payload) -> Self {
-        Self { payload: Rc::new(RefCell::new(payload)) }
+        Self {
+            payload: Rc::new(RefCell::new(payload)),
+        }
     }
 
     /// Reads away what is left, up to a limit of bytes and of silence.

@@ -144,8 +144,10 @@ impl World {
                 node.life += 1;
                 node.armed = None;
                 // Wants are computed again from the chain and the disk.
-                let missing: Vec<_> =
-                    (0..OBJECTS).map(ObjectId).filter(|id| !node.disk.contains(id)).collect();
+                let missing: Vec<_> = (0..OBJECTS)
+                    .map(ObjectId)
+                    .filter(|id| !node.disk.contains(id))
+                    .collect();
                 for object in missing {
                     let event = self.want(to, object);
                     self.tell(Duration::from_millis(300), to, event);
@@ -175,7 +177,11 @@ impl World {
             return;
         }
         let effects = node.core.handle(self.now, event);
-        assert!(node.core.in_flight() <= LIMITS.fetches_max, "seed {}", self.seed);
+        assert!(
+            node.core.in_flight() <= LIMITS.fetches_max,
+            "seed {}",
+            self.seed
+        );
         for effect in effects {
             match effect {
                 Effect::Fetch { object, source, .. } => self.fetch(to, object, source),
@@ -185,7 +191,11 @@ impl World {
         let node = &mut self.nodes[to as usize];
         let wakeup = node.core.next_wakeup();
         if let Some(at) = wakeup {
-            assert!(at > self.now, "seed {}: a wakeup in the past spins", self.seed);
+            assert!(
+                at > self.now,
+                "seed {}: a wakeup in the past spins",
+                self.seed
+            );
         }
         if wakeup != node.armed {
             node.armed = wakeup;
@@ -198,17 +208,28 @@ impl World {
 
     fn fetch(&mut self, to: u8, object: ObjectId, source: Source) {
         let seed = self.seed;
-        assert!(!self.nodes[to as usize].disk.contains(&object), "seed {seed}: held already");
+        assert!(
+            !self.nodes[to as usize].disk.contains(&object),
+            "seed {seed}: held already"
+        );
         let from = number(&source);
         assert_ne!(from, to, "seed {seed}: asks itself");
         let delay = self.random.millis(400);
         let troubled = self.now < self.calm_from;
         let event = if !self.nodes[from as usize].disk.contains(&object) {
-            Event::FetchFailed { object, source, failure: Failure::NotThere }
+            Event::FetchFailed {
+                object,
+                source,
+                failure: Failure::NotThere,
+            }
         } else if troubled && self.random.percent(30) {
             let failures = [Failure::Unreachable, Failure::WrongBytes, Failure::Local];
             let failure = failures[(self.random.next() % 3) as usize];
-            Event::FetchFailed { object, source, failure }
+            Event::FetchFailed {
+                object,
+                source,
+                failure,
+            }
         } else {
             // Durable before it is told; a crash in between loses only the message.
             self.nodes[to as usize].disk.insert(object);
@@ -227,7 +248,11 @@ impl World {
             Event::ListFailed { source, bag }
         } else {
             let objects = self.nodes[number(&source) as usize].disk.clone();
-            Event::Listed { source, bag, objects }
+            Event::Listed {
+                source,
+                bag,
+                objects,
+            }
         };
         self.tell(delay, to, event);
     }
@@ -243,7 +268,10 @@ impl World {
 }
 
 fn number(source: &Source) -> u8 {
-    let digits = source.0.trim_start_matches("http://node-").trim_end_matches('/');
+    let digits = source
+        .0
+        .trim_start_matches("http://node-")
+        .trim_end_matches('/');
     digits.parse().unwrap()
 }
 
@@ -255,7 +283,11 @@ fn every_node_comes_to_hold_everything() {
         for (node, state) in world.nodes.iter().enumerate() {
             let held = state.disk.len() as u64;
             assert_eq!(held, OBJECTS, "seed {seed}: node {node} misses objects");
-            assert_eq!(state.core.in_flight(), 0, "seed {seed}: node {node} keeps a slot");
+            assert_eq!(
+                state.core.in_flight(),
+                0,
+                "seed {seed}: node {node} keeps a slot"
+            );
         }
     }
 }

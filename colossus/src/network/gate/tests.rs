@@ -1,0 +1,246 @@
+//! Tests of the module above.
+
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use shared::{
+    chain::{
+        Signer,
+        directory::{DataObject, StorageBucket},
+    },
+    hash::ContentHash,
+    ids::{BagId, ChannelId, ObjectId, StorageBucketId, WorkerId},
+    p2p::{binding::Binding, identity::NodeIdentity},
+};
+
+use super::*;
+
+const GENESIS: BlockHash = BlockHash([9; 32]);
+const NOW_MS: u64 = 1_000_000;
+const HEIGHT: u32 = 5_000;
+
+/// Made once: deriving a key from its phrase takes long.
+fn transactor() -> &'static Signer {
+    static SIGNER: LazyLock<Signer> =
+        LazyLock::new(|| Signer::from_uri("//Colossus1//Transactor").unwrap());
+    &SIGNER
+}
+
+fn directory() -> Directory {
+    let operator = StorageOperator::Active {
+        worker: WorkerId(1),
+        transactor: transactor().account(),
+        endpoint: None,
+    };
+    let object = DataObject {
+        id: ObjectId(7),
+        bag: BagId::Channel(ChannelId(1)),
+        size: 1,
+        content_id: ContentHash::of(b"x").to_string(),
+        accepted: false,
+        state_bloat_bond: 0,
+    };
+    Directory {
+        storage_buckets: [(
+            StorageBucketId(0),
+            StorageBucket {
+                operator,
+                ..StorageBucket::default()
+            },
+        )]
+        .into(),
+        objects: [(ObjectId(7), object)].into(),
+        ..Directory::default()
+    }
+}
+
+fn gossip(peer_id: PeerId) -> Gossip {
+    let role = Role::StorageBucket {
+        bucket: StorageBucketId(0),
+        worker: WorkerId(1),
+    };
+    let binding = Binding {
+        genesis: GENESIS,
+        role,
+        peer_id,
+        expires_ms: NOW_MS + 1,
+    }
+    .sign(transactor());
+    let announcement = Announcement {
+        bucket: StorageBucketId(0),
+        object: ObjectId(7),
+        hash: ContentHash::of(b"x"),
+        size: 1,
+        height: HEIGHT,
+        nonce: 1,
+    };
+    Gossip {
+        binding,
+        announcement,
+    }
+}
+
+fn judge(gate: &mut Gate, source: PeerId, bytes: &[u8], now: Instant) -> Verdict {
+    let directory = directory();
+    let context = Context {
+        now,
+        now_ms: NOW_MS,
+        genesis: GENESIS,
+        height: HEIGHT,
+        directory: &directory,
+    };
+    gate.judge(source, bytes, &context)
+}
+
+fn judge_once(source: PeerId, gossip: Gossip) -> Verdict {
+    judge(
+        &mut Gate::new(Limits::default()),
+        source,
+        &gossip.encode(),
+        Instant::now(),
+    )
+}
+
+#[test]
+fn bound_peers_are_believed_once_per_nonce() {
+    let peer = NodeIdentity::generate().peer_id();
+    let (mut gate, now) = (Gate::new(Limits::default()), Instant::now());
+    let message = gossip(peer);
+    let bytes = message.encode();
+    assert_eq!(
+        judge(&mut gate, peer, &bytes, now),
+        Verdict::Accept(message.announcement)
+    );
+    assert_eq!(
+        judge(&mut gate, peer, &bytes, now),
+        Verdict::Ignore(Refusal::Replayed)
+    );
+}
+
+#[test]
+fn everything_else_is_refused_for_its_reason() {
+    let peer = NodeIdentity::generate().peer_id();
+    let stranger = NodeIdentity::generate().peer_id();
+    let changed = |change: fn(&mut Gossip)| {
+        let mut message = gossip(peer);
+        change(&mut message);
+        judge_once(peer, message)
+    };
+    use Refusal as R;
+    assert_eq!(
+        judge_once(stranger, gossip(peer)),
+        Verdict::Reject(R::OtherPeer)
+    );
+    assert_eq!(
+        changed(|message| message.binding.signature[0] ^= 1),
+        Verdict::Reject(R::BadSignature)
+    );
+    assert_eq!(
+        changed(|message| message.binding.binding.expires_ms = NOW_MS),
+        Verdict::Reject(R::Expired)
+    );
+    assert_eq!(
+        changed(|message| message.binding.binding.genesis = BlockHash([1; 32])),
+        Verdict::Reject(R::OtherChain)
+    );
+    assert_eq!(
+        changed(|message| message.announcement.bucket = StorageBucketId(1)),
+        Verdict::Reject(R::OtherBucket)
+    );
+    assert_eq!(
+        changed(
+            |message| message.binding.binding.role = Role::DistributionWorker {
+                worker: WorkerId(1)
+            }
+        ),
+        Verdict::Reject(R::OtherBucket)
+    );
+    assert_eq!(
+        changed(|message| {
+            let bucket = StorageBucketId(4);
+            message.announcement.bucket = bucket;
+            message.binding.binding.role = Role::StorageBucket {
+                bucket,
+                worker: WorkerId(1),
+            };
+        }),
+        Verdict::Ignore(R::NotOperator)
+    );
+    assert_eq!(
+        changed(|message| message.announcement.height = HEIGHT - 601),
+        Verdict::Ignore(R::Stale)
+    );
+    assert_eq!(
+        changed(|message| message.announcement.size = 2),
+        Verdict::Reject(R::NotWhatTheChainSays)
+    );
+    assert!(matches!(
+        changed(|message| message.announcement.object = ObjectId(8)),
+        Verdict::Accept(_)
+    ));
+}
+
+#[test]
+fn who_says_too_much_is_not_heard_for_a_while() {
+    let limits = Limits {
+        burst: 3,
+        messages_per_second: 1,
+        ..Limits::default()
+    };
+    let peer = NodeIdentity::generate().peer_id();
+    let (mut gate, now) = (Gate::new(limits), Instant::now());
+    let mut say = |nonce, at| {
+        let mut message = gossip(peer);
+        message.announcement.nonce = nonce;
+        judge(&mut gate, peer, &message.encode(), at)
+    };
+    for nonce in 0..3 {
+        assert!(matches!(say(nonce, now), Verdict::Accept(_)));
+    }
+    assert_eq!(say(3, now), Verdict::Reject(Refusal::Flooding));
+    assert!(matches!(
+        say(4, now + Duration::from_secs(1)),
+        Verdict::Accept(_)
+    ));
+}
+
+#[test]
+fn old_nonces_do_not_come_back_when_they_are_forgotten() {
+    let peer = NodeIdentity::generate().peer_id();
+    let (mut gate, now) = (Gate::new(Limits::default()), Instant::now());
+    let spoken = gossip(peer);
+    let mut say = |nonce| {
+        let mut message = spoken;
+        message.announcement.nonce = nonce;
+        judge(&mut gate, peer, &message.encode(), now)
+    };
+    for nonce in 1..=NONCES_MAX as u64 + 1 {
+        assert!(matches!(say(nonce), Verdict::Accept(_)));
+    }
+    assert_eq!(say(1), Verdict::Ignore(Refusal::Replayed));
+}
+
+#[test]
+fn memory_is_bounded_whoever_speaks() {
+    let limits = Limits {
+        peers_max: 10,
+        ..Limits::default()
+    };
+    let mut gate = Gate::new(limits);
+    for _ in 0..50 {
+        let peer = NodeIdentity::generate().peer_id();
+        judge(&mut gate, peer, b"rubbish", Instant::now());
+    }
+    assert_eq!(gate.peers.len(), 10);
+}
+
+proptest! {
+    #[test]
+    fn rubbish_never_panics_and_is_never_believed(
+        bytes in proptest::collection::vec(any::<u8>(), 0..400),
+    ) {
+        let peer = NodeIdentity::generate().peer_id();
+        let verdict = judge(&mut Gate::new(Limits::default()), peer, &bytes, Instant::now());
+        prop_assert!(!matches!(verdict, Verdict::Accept(_)));
+    }
+}
