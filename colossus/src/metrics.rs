@@ -26,7 +26,7 @@ pub struct Metrics {
     pub accept_batches: IntCounterVec,
     /// 1 if objects cannot be accepted, by reason.
     pub accept_trouble: IntGaugeVec,
-    /// Objects by state (`stored`, `pending`, `missing`).
+    /// Objects by state (`stored`, `missing`).
     pub objects: IntGaugeVec,
     /// Bytes of objects stored.
     pub bytes: IntGauge,

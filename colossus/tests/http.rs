@@ -263,6 +263,19 @@ async fn bad_bodies_are_refused_and_leave_nothing() {
 }
 
 #[actix_web::test]
+async fn the_answer_reaches_a_client_that_is_still_sending() {
+    let chain = chain(2);
+    let node = TestNode::start(&chain, 1, |_| {}).await;
+    let large = bytes(11, 40_000_000);
+    let response = node
+        .upload_form(&query(1, bucket_of(2), BAG), file_form(&large))
+        .await;
+    expect_refusal(response, 503, "bucket-not-accepting", &["bucket 1"]).await;
+    nothing_left(&node).await;
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn a_form_without_a_file_is_told_so() {
     let chain = chain(1);
     let node = TestNode::start(&chain, 1, |_| {}).await;

@@ -259,6 +259,10 @@ impl AcceptActor {
                 .accept_latency
                 .observe(latency_ms as f64 / 1_000.0);
         }
+        self.leave_outbox(object, ctx);
+    }
+
+    fn leave_outbox(&mut self, object: ObjectId, ctx: &mut Context<Self>) {
         let holdings = self.parts.holdings.clone();
         let left = async move { holdings.leave_outbox(object).await }.into_actor(self);
         ctx.spawn(left.map(move |result, _, _| {
@@ -321,6 +325,24 @@ impl AcceptActor {
 
     fn take_in(&mut self, object: ObjectId, entry: OutboxEntry, ctx: &mut Context<Self>) {
         let (bucket, bag) = (entry.bucket, entry.bag);
+        let accepted = self
+            .parts
+            .view
+            .read()
+            .object(object)
+            .is_some_and(|known| known.accepted);
+        if accepted {
+            // Accepted while this node was not looking, or a moment ago and still in the table.
+            self.step(
+                Event::Settled {
+                    object,
+                    how: Settlement::Accepted,
+                },
+                ctx,
+            );
+            self.leave_outbox(object, ctx);
+            return;
+        }
         self.stored_ms.entry(object).or_insert(entry.stored_ms);
         self.step(
             Event::Stored {
@@ -330,21 +352,6 @@ impl AcceptActor {
             },
             ctx,
         );
-        let settled = self
-            .parts
-            .view
-            .read()
-            .object(object)
-            .is_some_and(|known| known.accepted);
-        if settled {
-            self.step(
-                Event::Settled {
-                    object,
-                    how: Settlement::Accepted,
-                },
-                ctx,
-            );
-        }
     }
 }
 

@@ -64,9 +64,9 @@ pub async fn upload(
         }
         Err(error) => {
             // A client that is still sending would otherwise see a broken line, not the answer.
-            payload
-                .drain(body::REFUSED_BYTES_MAX, node.config.uploads.chunk_timeout.0)
-                .await;
+            let silence_max = node.config.uploads.chunk_timeout.0;
+            let drained = payload.drain(body::REFUSED_BYTES_MAX, silence_max);
+            let _in_time = tokio::time::timeout(body::REFUSED_TIME_MAX, drained).await;
             Err(error)
         }
     }

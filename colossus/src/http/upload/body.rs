@@ -21,7 +21,10 @@ use super::super::errors;
 use crate::config::UploadsConfig;
 
 /// Body bytes of a refused request that are read away, so that the client hears the answer.
-pub const REFUSED_BYTES_MAX: u64 = 8 * 1024 * 1024;
+pub const REFUSED_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// How long the rest of a refused request is read away at most.
+pub const REFUSED_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// Bytes of all text fields of a form together.
 const FIELD_BYTES_MAX: usize = 16 * 1024;
