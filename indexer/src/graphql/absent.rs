@@ -52,6 +52,11 @@ fn selected<'a>(
         (DocumentOperations::Multiple(operations), Some(name)) => operations
             .get_mut(name)
             .map(|operation| &mut operation.node),
+        // A single operation needs no name in the request, though it has one itself.
+        (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => operations
+            .values_mut()
+            .next()
+            .map(|operation| &mut operation.node),
         (DocumentOperations::Multiple(_), None) => None,
     }
 }
