@@ -15,6 +15,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 use serde_json::json;
+use shared::graphiql;
 
 use crate::{
     clients::Clients,
@@ -47,10 +48,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(
             web::resource("/graphql")
+                .route(web::get().to(browse))
                 .route(web::post().to(graphql))
                 .default_service(web::to(not_allowed)),
         )
-        .route("/api/v1/status", web::get().to(status));
+        .route("/api/v1/status", web::get().to(status))
+        .configure(graphiql::configure);
 }
 
 async fn graphql(
@@ -131,6 +134,14 @@ async fn status(shared: web::Data<Arc<Shared>>) -> HttpResponse {
         },
         "bagsWithEdges": gateway.edges.bags(),
     }))
+}
+
+/// People get a page on which they can ask; programs are told how.
+async fn browse(request: HttpRequest) -> HttpResponse {
+    match graphiql::wants_page(&request) {
+        true => graphiql::respond("Orion", "/graphql"),
+        false => not_allowed().await,
+    }
 }
 
 async fn not_allowed() -> HttpResponse {

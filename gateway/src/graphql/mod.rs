@@ -22,4 +22,7 @@ pub mod print;
 pub mod schema;
 pub mod split;
 
+#[cfg(test)]
+mod tests;
+
 pub use schema::Schema;
