@@ -93,7 +93,10 @@ impl Plan {
     /// From the first to the last missing group of an extent.
     fn missing(&self, present: &Present, extent: Extent) -> Option<Range<u64>> {
         let start = extent.0.checked_mul(EXTENT_GROUPS)?;
-        let groups = start..(start + EXTENT_GROUPS).min(self.layout.groups());
+        let groups = start
+            ..start
+                .saturating_add(EXTENT_GROUPS)
+                .min(self.layout.groups());
         if groups.is_empty() {
             return None;
         }

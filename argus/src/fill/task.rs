@@ -69,6 +69,8 @@ struct Running {
     /// Sources that do not hold the object, or no outboard of it.
     without_object: HashSet<String>,
     without_outboard: HashSet<String>,
+    /// Set when there is nobody left but these, of whom the object is fetched whole.
+    only_without_outboard: Option<Vec<StorageClient>>,
 }
 
 impl Fill {
@@ -122,6 +124,7 @@ impl Running {
             rounds: HashMap::new(),
             without_object: HashSet::new(),
             without_outboard: HashSet::new(),
+            only_without_outboard: None,
             fill,
         }
     }
@@ -135,13 +138,18 @@ impl Running {
         );
         flush.reset();
         loop {
-            self.launch()?;
+            match self.only_without_outboard.take() {
+                Some(clients) if self.plan.is_idle() => return self.fetch_whole(clients).await,
+                // What is in flight lands first: it may not write where the whole is written.
+                Some(clients) => self.only_without_outboard = Some(clients),
+                None => self.launch()?,
+            }
             if self.fill.object.is_complete() {
                 return Ok(());
             }
             let object = self.fill.object.clone();
             tokio::select! {
-                Some(ended) = self.flying.next() => self.landed(ended).await?,
+                Some(ended) = self.flying.next() => self.landed(ended)?,
                 () = object.cursor_moved() => {}
                 _ = flush.tick() => self.save().await,
             }
@@ -187,19 +195,11 @@ impl Running {
                 bag: self.fill.asset.bag,
             });
         }
-        let failed = self.failed.entry(extent).or_default();
-        let usable = |client: &&StorageClient| {
-            let root = client.root();
-            !failed.contains(root)
-                && !self.without_object.contains(root)
-                && !self.without_outboard.contains(root)
-        };
-        let roots: Vec<&str> = clients
+        let roots = clients
             .iter()
-            .filter(usable)
-            .map(StorageClient::root)
-            .collect();
-        let best = self.fill.fetching.sources.best(roots.into_iter());
+            .filter(|client| self.is_usable(extent, client))
+            .map(StorageClient::root);
+        let best = self.fill.fetching.sources.best(roots);
         let client = clients
             .iter()
             .find(|client| Some(client.root()) == best)
@@ -231,7 +231,7 @@ impl Running {
     }
 
     /// A fetch ended. After a failure the plan will ask for the rest of the extent again.
-    async fn landed(&mut self, (extent, result): Ended) -> Result<(), FillError> {
+    fn landed(&mut self, (extent, result): Ended) -> Result<(), FillError> {
         self.plan.ended(extent);
         let Err((root, error)) = result else {
             self.failed.remove(&extent);
@@ -249,51 +249,63 @@ impl Running {
             }
             _ => _ = self.failed.entry(extent).or_default().insert(root),
         }
-        self.next_round(extent, error).await
+        self.next_round(extent, error)
     }
 
     /// When every source has failed with an extent: those without outboards are taken whole if they
     /// are all there is, else all are tried again, until there have been enough rounds.
-    async fn next_round(&mut self, extent: Extent, error: SourceError) -> Result<(), FillError> {
+    fn next_round(&mut self, extent: Extent, error: SourceError) -> Result<(), FillError> {
         let clients = self
             .fill
             .fetching
             .clients(&self.fill.catalog, &self.fill.asset);
-        let failed = self.failed.entry(extent).or_default();
-        let left = clients.iter().filter(|client| {
-            let root = client.root();
-            !failed.contains(root)
-                && !self.without_object.contains(root)
-                && !self.without_outboard.contains(root)
-        });
-        if left.count() > 0 {
+        if clients.iter().any(|client| self.is_usable(extent, client)) {
             return Ok(());
-        }
-        let whole: Vec<StorageClient> = clients
-            .into_iter()
-            .filter(|client| self.without_outboard.contains(client.root()))
-            .collect();
-        if !whole.is_empty() && self.plan.is_idle() {
-            let last = whole::fetch(
-                &self.fill.object,
-                &self.fill.asset,
-                &self.fill.outboard,
-                &self.fill.fetching,
-                whole,
-            );
-            return last.await;
         }
         let round = self.rounds.entry(extent).or_default();
         *round += 1;
-        if *round >= self.fill.fetching.config.rounds_max && whole.is_empty() {
-            return Err(FillError::SourcesFailed {
-                object: self.fill.asset.id,
-                last: Arc::new(error),
-            });
+        let rounds_over = *round >= self.fill.fetching.config.rounds_max;
+        let without_outboard =
+            |client: &StorageClient| self.without_outboard.contains(client.root());
+        let whole: Vec<StorageClient> = clients
+            .iter()
+            .filter(|client| without_outboard(client))
+            .cloned()
+            .collect();
+        if !whole.is_empty() && (rounds_over || whole.len() == clients.len()) {
+            self.only_without_outboard = Some(whole);
+            return Ok(());
         }
-        failed.clear();
+        if rounds_over {
+            let (object, last) = (self.fill.asset.id, Arc::new(error));
+            return Err(FillError::SourcesFailed { object, last });
+        }
+        self.failed.remove(&extent);
         self.without_object.clear();
         Ok(())
+    }
+
+    /// Is there no reason yet not to ask this source for this extent?
+    fn is_usable(&self, extent: Extent, client: &StorageClient) -> bool {
+        let root = client.root();
+        let failed = self
+            .failed
+            .get(&extent)
+            .is_some_and(|failed| failed.contains(root));
+        !failed && !self.without_object.contains(root) && !self.without_outboard.contains(root)
+    }
+
+    async fn fetch_whole(&mut self, clients: Vec<StorageClient>) -> Result<(), FillError> {
+        let fill = &self.fill;
+        let (object, fetching) = (fill.object.clone(), fill.fetching.clone());
+        whole::fetch(
+            &object,
+            &fill.asset.clone(),
+            &fill.outboard.clone(),
+            &fetching,
+            clients,
+        )
+        .await
     }
 
     /// Makes durable what is there, and keeps the claims that have not been looked at.
@@ -309,6 +321,9 @@ impl Running {
         for group in self.claims.left() {
             map.set(group);
             proven = false;
+        }
+        if map.count() == 0 {
+            return;
         }
         let save = move || shelf.save(&object.content(), (object.file(), &outboard), &map, proven);
         match spawn_blocking(save).await {

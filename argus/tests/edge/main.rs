@@ -1,0 +1,7 @@
+//! Tests of the whole edge in one process: real HTTP to a client and to storage nodes, honest and
+//! otherwise, and a chain in memory.
+
+mod keeping;
+mod playback;
+mod sources;
+mod support;
