@@ -131,15 +131,22 @@ async fn ten_thousand_ids_are_one_request() {
 #[actix_web::test]
 async fn a_slow_query_is_given_up() {
     let world = World::whole().await;
+    // All readers are taken, so that the query cannot be answered.
+    let mut taken = Vec::new();
+    for _ in 0..common::READERS {
+        taken.push(world.store.snapshot().await.unwrap());
+    }
     let (_sender, progress) = tokio::sync::watch::channel(Default::default());
-    let api = indexer::graphql::Api::new(world.store.clone(), progress, Duration::ZERO).unwrap();
-    let answer = api
-        .answer(async_graphql::Request::new("{ storageBags { id } }"))
-        .await;
+    let timeout = Duration::from_millis(50);
+    let api = indexer::graphql::Api::new(world.store.clone(), progress, timeout).unwrap();
+    let query = || async_graphql::Request::new("{ storageBags { id } }");
+    let answer = api.answer(query()).await;
     assert_eq!(
         indexer::graphql::errors::status(&answer),
         StatusCode::SERVICE_UNAVAILABLE
     );
+    assert!(answer.errors[0].message.contains("50 ms"), "{answer:?}");
+    drop(taken);
 }
 
 #[actix_web::test]

@@ -40,6 +40,11 @@ pub fn field_error(fault: Fault, message: impl Into<String>) -> Error {
     Error::new(message).extend_with(|_, extensions| extensions.set("code", fault.code()))
 }
 
+/// The query asks for something that makes no sense.
+pub fn bad_input(message: impl Into<String>) -> Error {
+    field_error(Fault::Query, message)
+}
+
 /// An error of the whole request.
 pub fn server_error(fault: Fault, message: impl Into<String>) -> ServerError {
     field_error(fault, message).into_server_error(async_graphql::Pos::default())

@@ -11,13 +11,10 @@ use async_graphql::{
     indexmap::IndexMap,
 };
 
-use super::{
-    errors::{Fault, field_error},
-    scalar_type,
-};
+use super::{errors::bad_input, operators::test, orders::orders_of, scalar_type};
 use crate::{
-    schema::{Entity, EntityId, Field, Kind, Model, Scalar, Value, value::parse_time},
-    store::filter::{Comparison, Filter, Order, OrderBy, Place, Quantifier, Test},
+    schema::{EntityId, Field, Kind, Model, Scalar},
+    store::filter::{Filter, Order, Quantifier},
 };
 
 /// The operators of a field, as the end of its name says.
@@ -42,14 +39,6 @@ const MANY: [(&str, Quantifier); 3] = [
     ("every", Quantifier::Every),
 ];
 
-/// Ends of an order's name: descending, nulls first.
-const DIRECTIONS: [(&str, bool, bool); 4] = [
-    ("ASC", false, false),
-    ("DESC", true, true),
-    ("ASC_NULLS_FIRST", false, true),
-    ("DESC_NULLS_LAST", true, false),
-];
-
 /// Filters and orders of all entities.
 pub struct Inputs {
     model: Arc<Model>,
@@ -67,10 +56,6 @@ pub struct ListArguments {
     pub limit: Option<u64>,
     /// `offset`
     pub offset: u64,
-}
-
-fn bad_input(message: impl Into<String>) -> Error {
-    field_error(Fault::Query, message)
 }
 
 impl Inputs {
@@ -398,114 +383,6 @@ fn operator_input(field: &str, operator: &str, ty: &str) -> InputValue {
     InputValue::new(format!("{field}_{operator}"), ty)
 }
 
-fn test(kind: &Kind, operator: &str, value: &Input) -> Result<Option<Test>, Error> {
-    let one = || operand(kind, value);
-    let compare = |comparison| Ok(Some(Test::Compare(comparison, one()?)));
-    let many = || {
-        items(value)
-            .iter()
-            .map(|item| operand(kind, item))
-            .collect::<Result<Vec<_>, _>>()
-    };
-    let list = |quantifier| {
-        let texts = items(value)
-            .iter()
-            .filter_map(text_of)
-            .map(str::to_owned)
-            .collect();
-        Ok(Some(Test::List { quantifier, texts }))
-    };
-    match operator {
-        "isNull" => Ok(match value {
-            Input::Boolean(is_null) => Some(Test::IsNull(*is_null)),
-            _ => None,
-        }),
-        "eq" => compare(Comparison::Equal),
-        "not_eq" => compare(Comparison::NotEqual),
-        "gt" => compare(Comparison::Greater),
-        "gte" => compare(Comparison::GreaterOrEqual),
-        "lt" => compare(Comparison::Less),
-        "lte" => compare(Comparison::LessOrEqual),
-        "in" => Ok(Some(Test::In(many()?))),
-        "not_in" => {
-            let values = many()?;
-            Ok((!values.is_empty()).then_some(Test::NotIn(values)))
-        }
-        "containsAll" => list(Quantifier::Every),
-        "containsAny" => list(Quantifier::Some),
-        "containsNone" => list(Quantifier::None),
-        _ => text_test(operator, value),
-    }
-}
-
-fn text_test(operator: &str, value: &Input) -> Result<Option<Test>, Error> {
-    let (negated, operator_left) = match operator.strip_prefix("not_") {
-        Some(rest) => (true, rest),
-        None => (false, operator),
-    };
-    let (place, ignore_case) = match operator_left {
-        "contains" => (Place::Anywhere, false),
-        "containsInsensitive" => (Place::Anywhere, true),
-        "startsWith" => (Place::Start, false),
-        "endsWith" => (Place::End, false),
-        _ => return Err(bad_input(format!("'{operator}' is not an operator"))),
-    };
-    Ok(Some(match text_of(value) {
-        Some(text) => Test::Text {
-            place,
-            ignore_case,
-            negated,
-            text: text.to_owned(),
-        },
-        None => Test::Compare(Comparison::Equal, Value::Null),
-    }))
-}
-
-/// A value as the column holds it.
-fn operand(kind: &Kind, value: &Input) -> Result<Value, Error> {
-    let refuse = |what: &str| bad_input(format!("{value} is not {what}"));
-    if *value == Input::Null {
-        return Ok(Value::Null);
-    }
-    Ok(match kind {
-        Kind::Scalar(Scalar::String) | Kind::Enum(_) => {
-            text_of(value).ok_or_else(|| refuse("a text"))?.into()
-        }
-        Kind::Scalar(Scalar::Int) => match value {
-            Input::Number(number) => number
-                .as_i64()
-                .ok_or_else(|| refuse("a whole number"))?
-                .into(),
-            _ => return Err(refuse("a whole number")),
-        },
-        Kind::Scalar(Scalar::BigInt) => {
-            let digits = match value {
-                Input::Number(number) => number.to_string(),
-                other => text_of(other).unwrap_or_default().to_owned(),
-            };
-            Value::Big(
-                digits
-                    .parse()
-                    .map_err(|_| refuse("a whole number that is not negative"))?,
-            )
-        }
-        Kind::Scalar(Scalar::Float) => match value {
-            Input::Number(number) => number.as_f64().ok_or_else(|| refuse("a number"))?.into(),
-            _ => return Err(refuse("a number")),
-        },
-        Kind::Scalar(Scalar::Boolean) => match value {
-            Input::Boolean(value) => (*value).into(),
-            _ => return Err(refuse("true or false")),
-        },
-        Kind::Scalar(Scalar::DateTime) => Value::Time(
-            text_of(value)
-                .and_then(parse_time)
-                .ok_or_else(|| refuse("a moment as in 2022-01-01T00:00:00Z"))?,
-        ),
-        _ => return Err(refuse("a value of a condition")),
-    })
-}
-
 /// A list, or the list of one that a single value stands for.
 pub fn items(value: &Input) -> &[Input] {
     match value {
@@ -533,61 +410,4 @@ pub fn count(name: &str, value: &Input) -> Result<Option<u64>, Error> {
             "{name} is {value}; it must be a whole number that is not negative"
         ))),
     }
-}
-
-/// All orders of an entity: its own columns, and those one step away.
-fn orders_of(model: &Model, entity: &Entity) -> BTreeMap<String, Order> {
-    let mut orders = BTreeMap::new();
-    let mut add = |name: &str, by: OrderBy| {
-        for (end, descending, nulls_first) in DIRECTIONS {
-            orders.insert(
-                format!("{name}_{end}"),
-                Order {
-                    by: by.clone(),
-                    descending,
-                    nulls_first,
-                },
-            );
-        }
-    };
-    let single = |field: &&Field| matches!(field.kind, Kind::Scalar(_) | Kind::Enum(_));
-    for field in &entity.fields {
-        let name = &field.name;
-        match &field.kind {
-            Kind::Scalar(_) | Kind::Enum(_) => add(name, OrderBy::Column(name.clone())),
-            Kind::Object(_) | Kind::Union(_) => {
-                if matches!(field.kind, Kind::Union(_)) {
-                    add(&format!("{name}_isTypeOf"), OrderBy::Column(name.clone()));
-                }
-                for inner in model.inner_fields(&field.kind).into_iter().filter(single) {
-                    add(
-                        &format!("{name}_{}", inner.name),
-                        OrderBy::Column(format!("{name}.{}", inner.name)),
-                    );
-                }
-            }
-            Kind::Reference(target) => {
-                for inner in model.entity(*target).fields.iter().filter(single) {
-                    let by = OrderBy::Target {
-                        path: name.clone(),
-                        entity: *target,
-                        column: inner.name.clone(),
-                    };
-                    add(&format!("{name}_{}", inner.name), by);
-                }
-            }
-            Kind::ReverseOne { entity, field: by } => {
-                for inner in model.entity(*entity).fields.iter().filter(single) {
-                    let by = OrderBy::Referrer {
-                        entity: *entity,
-                        path: by.clone(),
-                        column: inner.name.clone(),
-                    };
-                    add(&format!("{name}_{}", inner.name), by);
-                }
-            }
-            Kind::ReverseMany { .. } | Kind::Texts { .. } | Kind::Unions(_) => {}
-        }
-    }
-    orders
 }

@@ -2,16 +2,21 @@
 //! index's own status and a subscription to its height.
 //!
 //! - [`inputs`]: `where` and `orderBy`: their types, and their values as filters and orders
+//! - [`operators`], [`orders`]: the two halves of that, one by one
 //! - [`types`]: output types and root fields
+//! - [`connection`]: lists in pages
 //! - [`plan`]: what a selection needs to be read
 //! - [`load`]: reads it, one statement per level and relation
 //! - [`absent`]: variables that were not given
 //! - [`errors`]: whose fault an error is, and its HTTP status
 
 pub mod absent;
+pub mod connection;
 pub mod errors;
 pub mod inputs;
 pub mod load;
+pub mod operators;
+pub mod orders;
 pub mod plan;
 pub mod types;
 

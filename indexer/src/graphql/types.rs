@@ -11,22 +11,20 @@ use async_graphql::{
 };
 
 use super::{
+    connection::{connection_name, connection_types, page, page_info},
     errors::{Fault, field_error},
-    inputs::{Inputs, ListArguments, count, text_of},
+    inputs::{Inputs, ListArguments, text_of},
     load::{Node, Related, RequestScope},
     plan, scalar_type,
 };
 use crate::{
     schema::{
         EntityId, Field, Kind, Model, Value,
-        names::{list_field, lower_first, plural},
+        names::{list_field, lower_first},
         value::time_text,
     },
     store::sql::Select,
 };
-
-/// Rows of a page of a connection, unless the query says otherwise.
-const PAGE_DEFAULT: u64 = 100;
 
 /// A row, or the part of it that a plain object or a union's variant is.
 struct Part {
@@ -40,21 +38,8 @@ struct Part {
 /// A union's variant in a list, which is kept as JSON.
 struct JsonPart(serde_json::Value);
 
-/// One page.
-struct Page {
-    rows: Vec<Arc<Node>>,
-    offset: u64,
-    has_next: bool,
-    total: Option<u64>,
-}
-
-/// One row of a page.
-struct Edge {
-    page: Arc<Page>,
-    index: usize,
-}
-
-fn whole(node: Arc<Node>) -> FieldValue<'static> {
+/// A row as a value of the API.
+pub fn whole(node: Arc<Node>) -> FieldValue<'static> {
     FieldValue::owned_any(Part {
         node,
         path: String::new(),
@@ -318,7 +303,8 @@ fn entity_roots(inputs: &Arc<Inputs>, entity: EntityId) -> [ApiField; 4] {
     [list, by_id, unique, page]
 }
 
-fn arguments(
+/// The arguments of a list or connection.
+pub fn arguments(
     inputs: &Inputs,
     entity: EntityId,
     ctx: &ResolverContext<'_>,
@@ -360,189 +346,4 @@ async fn row(
     let select = Select::by_ids(entity, plan.columns.clone(), vec![id]);
     let rows = ctx.data::<RequestScope>()?.load(&plan, select).await?;
     Ok(rows.into_iter().next().map(whole))
-}
-
-/// A page of a connection. Cursors are positions, so that pages are offsets.
-async fn page(
-    inputs: &Inputs,
-    entity: EntityId,
-    ctx: &ResolverContext<'_>,
-) -> Result<FieldValue<'static>, Error> {
-    let list = arguments(inputs, entity, ctx)?;
-    let first = ctx
-        .args
-        .get("first")
-        .map(|first| count("first", first.as_value()))
-        .transpose()?
-        .flatten();
-    let offset = ctx
-        .args
-        .get("after")
-        .map(|after| cursor(after.as_value()))
-        .transpose()?
-        .flatten()
-        .unwrap_or_default();
-    let limit = first.unwrap_or(PAGE_DEFAULT);
-    let selection = ctx.ctx.field();
-    let named = |name: &'static str| {
-        selection
-            .selection_set()
-            .filter(move |field| field.name() == name)
-    };
-    let nodes = named("edges")
-        .flat_map(|edges| edges.selection_set().collect::<Vec<_>>())
-        .filter(|field| field.name() == "node");
-    let plan = plan::plan(
-        inputs,
-        entity,
-        nodes.flat_map(|node| node.selection_set().collect::<Vec<_>>()),
-    )?;
-    let wants_rows = named("edges").next().is_some() || named("pageInfo").next().is_some();
-    let wants_total = named("totalCount").next().is_some();
-
-    let scope = ctx.data::<RequestScope>()?;
-    let mut rows = Vec::new();
-    if wants_rows {
-        let select = Select {
-            filter: list.filter.clone(),
-            order: list.order,
-            // One more, to know whether there is a next page.
-            limit: Some(limit.saturating_add(1)),
-            offset,
-            ..Select::all(entity, plan.columns.clone())
-        };
-        rows = scope.load(&plan, select).await?;
-    }
-    let page_len = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_next = rows.len() > page_len;
-    rows.truncate(page_len);
-    let total = match wants_total {
-        false => None,
-        true => Some(scope.count(entity, list.filter.as_ref()).await?),
-    };
-    Ok(FieldValue::owned_any(Arc::new(Page {
-        rows,
-        offset,
-        has_next,
-        total,
-    })))
-}
-
-/// The position a cursor stands for.
-fn cursor(value: &Output) -> Result<Option<u64>, Error> {
-    match value {
-        Output::Null => Ok(None),
-        Output::String(text) => {
-            let position = text
-                .bytes()
-                .all(|byte| byte.is_ascii_digit())
-                .then(|| text.parse().ok())
-                .flatten();
-            let position = position.filter(|position| *position > 0);
-            position
-                .map(Some)
-                .ok_or_else(|| field_error(Fault::Query, format!("invalid cursor value: '{text}'")))
-        }
-        other => Err(field_error(
-            Fault::Query,
-            format!("invalid cursor value: {other}"),
-        )),
-    }
-}
-
-fn connection_name(entity: &str) -> String {
-    format!("{}Connection", plural(entity))
-}
-
-fn connection_types(entity: &str) -> [Type; 2] {
-    let edge_name = format!("{entity}Edge");
-    let edge = Object::new(&edge_name)
-        .field(ApiField::new("node", TypeRef::named_nn(entity), |ctx| {
-            let edge = ctx.parent_value.downcast_ref::<Edge>();
-            FieldFuture::Value(
-                edge.and_then(|edge| edge.page.rows.get(edge.index))
-                    .cloned()
-                    .map(whole),
-            )
-        }))
-        .field(ApiField::new(
-            "cursor",
-            TypeRef::named_nn(TypeRef::STRING),
-            |ctx| {
-                let edge = ctx.parent_value.downcast_ref::<Edge>();
-                FieldFuture::Value(
-                    edge.map(|edge| Output::from(cursor_of(&edge.page, edge.index)).into()),
-                )
-            },
-        ));
-    let connection = Object::new(connection_name(entity))
-        .field(ApiField::new(
-            "edges",
-            TypeRef::named_nn_list_nn(&edge_name),
-            |ctx| {
-                let edges = of_page(&ctx).map(|page| {
-                    let edge = |index| {
-                        FieldValue::owned_any(Edge {
-                            page: page.clone(),
-                            index,
-                        })
-                    };
-                    FieldValue::list((0..page.rows.len()).map(edge))
-                });
-                FieldFuture::Value(edges)
-            },
-        ))
-        .field(ApiField::new(
-            "pageInfo",
-            TypeRef::named_nn("PageInfo"),
-            |ctx| FieldFuture::Value(of_page(&ctx).map(|page| FieldValue::owned_any(page.clone()))),
-        ))
-        .field(ApiField::new(
-            "totalCount",
-            TypeRef::named_nn(TypeRef::INT),
-            |ctx| {
-                FieldFuture::Value(
-                    of_page(&ctx)
-                        .and_then(|page| page.total)
-                        .map(|total| Output::from(total).into()),
-                )
-            },
-        ));
-    [edge.into(), connection.into()]
-}
-
-fn of_page<'a>(ctx: &ResolverContext<'a>) -> Option<&'a Arc<Page>> {
-    ctx.parent_value.downcast_ref::<Arc<Page>>()
-}
-
-/// The cursor of a row: its position, counted from one.
-fn cursor_of(page: &Page, index: usize) -> String {
-    (page.offset + index as u64 + 1).to_string()
-}
-
-fn page_info() -> Object {
-    let field = |name: &str, ty: &str, value: fn(&Page) -> Output| {
-        ApiField::new(name, TypeRef::named_nn(ty), move |ctx| {
-            FieldFuture::Value(of_page(&ctx).map(|page| value(page).into()))
-        })
-    };
-    Object::new("PageInfo")
-        .field(field("hasNextPage", TypeRef::BOOLEAN, |page| {
-            page.has_next.into()
-        }))
-        .field(field("hasPreviousPage", TypeRef::BOOLEAN, |page| {
-            (page.offset > 0 && !page.rows.is_empty()).into()
-        }))
-        .field(field("startCursor", TypeRef::STRING, |page| {
-            match page.rows.len() {
-                0 => "".into(),
-                _ => cursor_of(page, 0).into(),
-            }
-        }))
-        .field(field("endCursor", TypeRef::STRING, |page| {
-            match page.rows.len() {
-                0 => "".into(),
-                len => cursor_of(page, len - 1).into(),
-            }
-        }))
 }

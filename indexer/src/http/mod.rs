@@ -1,7 +1,7 @@
 //! The public interface: `POST /graphql`, its page for browsers and its WebSocket.
 //!
-//! - [`cors`]: any site may ask, with credentials
-//! - [`socket`]: subscriptions
+//! - [`cors`][]: any site may ask, with credentials
+//! - [`socket`][]: subscriptions
 
 pub mod cors;
 pub mod socket;

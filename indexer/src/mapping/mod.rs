@@ -1,11 +1,11 @@
 //! What each event changes in the index. Pure: [`reads`] says which rows an event needs to know,
 //! [`changes`] makes changes of the event, its block and those rows. Nothing here touches a database.
 //!
-//! - [`storage`]: storage buckets, bags and data objects
-//! - [`distribution`]: families, distribution buckets and their operators
-//! - [`operator`]: what operators and leads say about nodes and regions
-//! - [`members`]: memberships
-//! - [`content`]: channels and videos
+//! - [`storage`][]: storage buckets, bags and data objects
+//! - [`distribution`][]: families, distribution buckets and their operators
+//! - [`operator`][]: what operators and leads say about nodes and regions
+//! - [`members`][]: memberships
+//! - [`content`][]: channels and videos
 //!
 //! Metadata follows the rules every client expects: an absent field keeps what was, an empty text
 //! clears it, and bytes that cannot be decoded change nothing.

@@ -37,6 +37,9 @@ use tokio::sync::watch;
 /// The clock at block 1: 2022-01-01T00:00:00Z.
 const FIRST_BLOCK_MS: u64 = 1_640_995_200_000;
 
+/// Queries that can read at once.
+pub const READERS: u32 = 4;
+
 /// A store in a directory that is removed afterwards, and the API over it.
 pub struct World {
     pub store: Arc<Store>,
@@ -88,7 +91,7 @@ impl World {
 /// Opens the store of a directory.
 pub async fn open(dir: &std::path::Path) -> Store {
     let model = Arc::new(parse(SCHEMA).unwrap());
-    Store::open(&dir.join("index.sqlite"), model, 4)
+    Store::open(&dir.join("index.sqlite"), model, READERS)
         .await
         .unwrap()
 }
