@@ -1,5 +1,8 @@
 //! What is particular to the dialect, and the traps clients fall into when it is missed.
 
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::World;

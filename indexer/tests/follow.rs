@@ -1,5 +1,8 @@
 //! Blocks in order, each whole: what a stop at any moment leaves behind, and what ends the follower.
 
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::{sync::Arc, time::Duration};

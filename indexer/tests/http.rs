@@ -1,5 +1,8 @@
 //! The interface over HTTP: statuses, limits, the page, other origins, and the subscription.
 
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::time::Duration;

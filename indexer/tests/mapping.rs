@@ -1,5 +1,8 @@
 //! What metadata changes and what it keeps, and what updates replace.
 
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::BTreeSet;

@@ -1,6 +1,9 @@
 //! Every document that storage nodes, edges and the upload path of apps send, answered from a small
 //! indexed world: `operations/<name>.graphql` with variables and expected data in `<name>.json`.
 
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::{fs, path::Path};

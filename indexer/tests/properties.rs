@@ -1,5 +1,8 @@
 //! Random filters over random rows: the database selects what a plain reading of the filter selects.
 
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::open;

@@ -1,7 +1,7 @@
 //! A small indexed world for tests: two storage operators, an edge, two members, two channels, a video.
 
 // Each test program uses its own part of this.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
