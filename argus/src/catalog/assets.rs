@@ -86,6 +86,11 @@ impl Assets {
         self.by_id.len()
     }
 
+    /// Is there nothing to serve?
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
     /// Takes over what changed and returns the contents that nothing refers to any more.
     pub fn update(
         &mut self,
@@ -180,5 +185,124 @@ pub fn explain(scope: &Scope, directory: &Directory, id: ObjectId) -> Lookup {
         None => Lookup::Unverifiable {
             content_id: object.content_id.clone(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::{
+        chain::event::{ChainEvent, NewObject, StorageEvent},
+        hash::ContentHash,
+        ids::{ChannelId, DistributionFamilyId},
+    };
+
+    use super::*;
+
+    const BAGS: [BagId; 2] = [BagId::Channel(ChannelId(1)), BagId::Channel(ChannelId(2))];
+
+    fn bucket(index: u64) -> DistributionBucketId {
+        DistributionBucketId {
+            family: DistributionFamilyId(0),
+            index,
+        }
+    }
+
+    /// A random event about two bags, two buckets and a few objects, of which several have the same
+    /// content.
+    fn event(mut random: impl FnMut(u64) -> u64, next_id: &mut u64) -> StorageEvent {
+        let bag = BAGS[random(2) as usize];
+        let some = ObjectId(random(*next_id + 1));
+        let worker = WorkerId(random(2));
+        let at = bucket(random(2));
+        match random(9) {
+            0 | 1 => {
+                let text = ContentHash::of(&[random(3) as u8]).to_string();
+                let content_id = if random(8) == 0 {
+                    "Qm".to_owned()
+                } else {
+                    text
+                };
+                let object = NewObject {
+                    id: ObjectId(*next_id),
+                    size: 1 + random(2),
+                    content_id,
+                };
+                *next_id += 1;
+                StorageEvent::ObjectsUploaded {
+                    bag,
+                    objects: vec![object],
+                    state_bloat_bond: 0,
+                }
+            }
+            2 | 3 => StorageEvent::ObjectsAccepted {
+                bucket: shared::ids::StorageBucketId(0),
+                worker,
+                bag,
+                objects: BTreeSet::from([some]),
+            },
+            4 => StorageEvent::ObjectsDeleted {
+                bag,
+                objects: BTreeSet::from([some]),
+            },
+            5 => StorageEvent::DistributionBucketsUpdatedForBag {
+                bag,
+                added: BTreeSet::from([at]),
+                removed: BTreeSet::from([bucket(1 - at.index)]),
+            },
+            6 => StorageEvent::DistributionBucketModeUpdated {
+                bucket: at,
+                distributing: random(3) > 0,
+            },
+            7 => StorageEvent::DistributionInvitationAccepted { bucket: at, worker },
+            _ => StorageEvent::ObjectsMoved {
+                from: bag,
+                to: BAGS[random(2) as usize],
+                objects: BTreeSet::from([some]),
+            },
+        }
+    }
+
+    #[test]
+    fn following_changes_gives_what_reading_everything_gives() {
+        for seed in 0..100u64 {
+            let mut state = seed + 1;
+            let mut random = |below: u64| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (state >> 33) % below
+            };
+            let scope = Scope {
+                worker: WorkerId(1),
+                only: Vec::new(),
+            };
+            let mut directory = Directory::default();
+            let created = StorageEvent::DistributionBucketCreated {
+                bucket: bucket(0),
+                accepting_new_bags: true,
+            };
+            directory.apply(&ChainEvent::Storage(created));
+            let created = StorageEvent::DistributionBucketCreated {
+                bucket: bucket(1),
+                accepting_new_bags: true,
+            };
+            directory.apply(&ChainEvent::Storage(created));
+            let (mut assets, mut next_id) = (Assets::of(&scope, &directory), 0);
+            for _ in 0..200 {
+                let event = event(&mut random, &mut next_id);
+                let before: Vec<Content> = assets.references.keys().copied().collect();
+                let changes = directory.apply(&ChainEvent::Storage(event.clone()));
+                let mut released = assets.update(&scope, &directory, &changes);
+                let expected = Assets::of(&scope, &directory);
+                assert_eq!(assets, expected, "seed {seed}: {event:?}");
+                let mut gone: Vec<Content> = before
+                    .into_iter()
+                    .filter(|content| !expected.wants(content))
+                    .collect();
+                gone.sort();
+                released.sort();
+                assert_eq!(released, gone, "seed {seed}: {event:?}");
+            }
+        }
     }
 }

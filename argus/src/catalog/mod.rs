@@ -104,7 +104,7 @@ impl Catalog {
 
     /// Is nothing served here?
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.assets.read().is_empty()
     }
 
     /// Buckets served, ascending.

@@ -262,7 +262,11 @@ fn a_seeded_run_never_exceeds_the_limit_nor_evicts_what_is_read_or_filled() {
                 3 => match filling.pop_first() {
                     Some((content, reserved)) => {
                         let complete = random(2) == 0;
-                        let bytes = if complete { reserved } else { random(reserved) };
+                        let bytes = if complete {
+                            reserved
+                        } else {
+                            1 + random(reserved - 1)
+                        };
                         Event::FillEnded {
                             content,
                             bytes,
