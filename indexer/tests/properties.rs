@@ -135,23 +135,21 @@ fn passes(
 ) -> Option<bool> {
     match filter {
         Filter::All(parts) => {
-            parts
-                .iter()
-                .map(|part| passes(part, get, target))
-                .fold(Some(true), |all, part| match (all, part) {
-                    (Some(false), _) | (_, Some(false)) => Some(false),
-                    (None, _) | (_, None) => None,
-                    _ => Some(true),
-                })
+            let parts: Vec<_> = parts.iter().map(|part| passes(part, get, target)).collect();
+            if parts.contains(&Some(false)) {
+                Some(false)
+            } else {
+                (!parts.contains(&None)).then_some(true)
+            }
         }
-        Filter::Any(parts) => parts.iter().map(|part| passes(part, get, target)).fold(
-            Some(false),
-            |any, part| match (any, part) {
-                (Some(true), _) | (_, Some(true)) => Some(true),
-                (None, _) | (_, None) => None,
-                _ => Some(false),
-            },
-        ),
+        Filter::Any(parts) => {
+            let parts: Vec<_> = parts.iter().map(|part| passes(part, get, target)).collect();
+            if parts.contains(&Some(true)) {
+                Some(true)
+            } else {
+                (!parts.contains(&None)).then_some(false)
+            }
+        }
         Filter::Constant(value) => *value,
         Filter::Column { path, test } => tested(&get(path), test),
         // EXISTS is never unknown.

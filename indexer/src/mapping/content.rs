@@ -13,7 +13,8 @@ use shared::{
 };
 
 use super::{
-    Known, Place, Read, clean, decoded, members::MEMBERSHIP, put, put_text, storage::OBJECT,
+    Known, Place, Read, clean, decoded, language::put_language, members::MEMBERSHIP, put, put_text,
+    storage::OBJECT,
 };
 use crate::{
     schema::{Value, value::parse_time},
@@ -489,25 +490,4 @@ fn license_changes(video: VideoId, license: &License) -> Vec<Change> {
         ),
         Change::set(LICENSE, video, fields),
     ]
-}
-
-/// Language codes of ISO 639-1.
-const LANGUAGES: &str = "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv \
-dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv \
-ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no \
-nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti \
-tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu";
-
-/// A language that is none is ignored.
-fn put_language(fields: &mut Fields, language: Option<&String>) {
-    match language {
-        Some(code) if code.is_empty() => fields.put("language", Value::Null),
-        Some(code) if code.len() == 2 && LANGUAGES.split(' ').any(|known| known == code) => {
-            fields.put("language", code.as_str());
-        }
-        Some(code) => {
-            tracing::warn!(language = %code, "not a language of ISO 639-1; it is ignored")
-        }
-        None => {}
-    }
 }

@@ -6,12 +6,14 @@
 //! - [`operator`][]: what operators and leads say about nodes and regions
 //! - [`members`][]: memberships
 //! - [`content`][]: channels and videos
+//! - [`language`][]: their languages
 //!
 //! Metadata follows the rules every client expects: an absent field keeps what was, an empty text
 //! clears it, and bytes that cannot be decoded change nothing.
 
 pub mod content;
 pub mod distribution;
+pub mod language;
 pub mod members;
 pub mod operator;
 pub mod storage;
