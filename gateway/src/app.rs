@@ -213,7 +213,10 @@ async fn keep_edges(shared: Arc<Shared>, refresh: Duration) {
             Err(error) => Err(error),
         };
         match learned {
-            Ok(()) => gateway.metrics.bags_with_edges(gateway.edges.bags()),
+            Ok(()) => {
+                was_told = false;
+                gateway.metrics.bags_with_edges(gateway.edges.bags());
+            }
             Err(error) if !was_told => {
                 was_told = true;
                 tracing::warn!(%error, "the edges could not be read; asset URLs stay as they were");

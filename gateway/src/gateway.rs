@@ -391,10 +391,11 @@ fn parse_mutation(
 /// like an empty answer.
 fn refused_status(answer: &Answer, parts: &Parts) -> Option<StatusCode> {
     if !answer.status.is_success() {
-        let is_clients = answer.status.is_client_error();
+        // A 503 of the indexer ("no block yet") is one of ours: the same request may soon succeed.
+        let passes = answer.status.is_client_error() || answer.status == 503;
         let status = StatusCode::from_u16(answer.status.as_u16())
             .ok()
-            .filter(|_| is_clients);
+            .filter(|_| passes);
         return Some(status.unwrap_or(StatusCode::BAD_GATEWAY));
     }
     if !parts.data.is_null() {
