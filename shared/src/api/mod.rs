@@ -4,16 +4,19 @@
 //! - [`error`]: the JSON error body and the status that goes with each kind
 //! - [`wire`]: bodies of `/api/v1/status`, `/version` and `/state/data` of a storage node
 //! - [`client`]: [`client::StorageClient`], the only HTTP client for storage nodes
+//! - [`download`]: [`download::Download`], a body on its way
 
 pub mod client;
 #[cfg(test)]
 mod client_tests;
+pub mod download;
 pub mod error;
 pub mod wire;
 
 use crate::ids::{BagId, ObjectId};
 
-pub use client::{Download, FetchError, HttpOptions, HttpPool, StorageClient};
+pub use client::{FetchError, HttpOptions, HttpPool, StorageClient};
+pub use download::Download;
 pub use error::{ApiError, ErrorKind};
 
 /// Header by which a storage node names itself when it calls another; a node that sees its own id

@@ -239,7 +239,9 @@ mod tests {
 
     #[test]
     fn errors_name_the_key_and_where_it_came_from() {
-        let table: [(&str, &[(&str, &str)], &str, &[&str]); 9] = [
+        // File, environment, flags, and what the message must say.
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, &'a [&'a str]);
+        let table: [Case<'_>; 9] = [
             ("nmae = 'x'", &[], "", &["'nmae'", "node.toml", "unknown"]),
             (
                 "[cache]\nlimt = 1",
