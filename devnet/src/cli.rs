@@ -78,6 +78,7 @@ pub fn cli_main(args: Vec<OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    shared::api::install_tls_provider();
     // One thread: devnet only waits for others, and the parts' tie to their parent is a tie to the
     // thread that started them.
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,9 +1,6 @@
 //! The indexer as the gateway sees it: queries with limits, and errors that name it.
 
-use std::{
-    sync::{Arc, Once},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
@@ -90,7 +87,7 @@ struct Inner {
 impl Indexer {
     /// The indexer at this endpoint.
     pub fn new(url: &str, timeout: Duration) -> Result<Self, reqwest::Error> {
-        install_tls_provider();
+        shared::api::install_tls_provider();
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(timeout)
@@ -215,13 +212,4 @@ impl Indexer {
             reason: cause.to_string(),
         }
     }
-}
-
-/// Makes ring the process' TLS provider; later calls change nothing.
-fn install_tls_provider() {
-    static INSTALL: Once = Once::new();
-    INSTALL.call_once(|| {
-        // Fails only if the process already has a provider, which then serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
 }

@@ -42,6 +42,7 @@ impl Network {
 
     /// As [`Network::start`], with more arguments.
     pub async fn start_with(dir: &Path, args: &[&str]) -> Result<Self> {
+        shared::api::install_tls_provider();
         fs::create_dir_all(dir)?;
         let output = File::options()
             .create(true)

@@ -188,8 +188,9 @@ impl FetchError {
     }
 }
 
-/// Makes ring the process' TLS provider; later calls change nothing.
-fn install_tls_provider() {
+/// Makes ring the process' TLS provider, which an HTTP client needs before it is built; later calls
+/// change nothing.
+pub fn install_tls_provider() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // Fails only if the process already has a provider, which then serves as well.

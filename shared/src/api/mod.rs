@@ -15,7 +15,7 @@ pub mod wire;
 
 use crate::ids::{BagId, ObjectId};
 
-pub use client::{FetchError, HttpOptions, HttpPool, StorageClient};
+pub use client::{FetchError, HttpOptions, HttpPool, StorageClient, install_tls_provider};
 pub use download::Download;
 pub use error::{ApiError, ErrorKind};
 
