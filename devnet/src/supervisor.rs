@@ -36,7 +36,7 @@ struct Slot {
 
 #[derive(Debug)]
 enum State {
-    Running(Part),
+    Running(Box<Part>),
     /// Stopped on request.
     Stopped,
 }
@@ -56,7 +56,7 @@ impl Supervisor {
         let part = self.launch(plan).await?;
         self.slots.push(Slot {
             plan: plan.clone(),
-            state: State::Running(part),
+            state: State::Running(Box::new(part)),
             restarts: Vec::new(),
             restarts_total: 0,
         });
@@ -109,7 +109,7 @@ impl Supervisor {
             .await
             .with_context(|| format!("{} does not start again", plan.name))?;
         println!("✓ {} is back at {}", plan.name, plan.url);
-        self.slots[index].state = State::Running(part);
+        self.slots[index].state = State::Running(Box::new(part));
         Ok(())
     }
 
@@ -130,7 +130,7 @@ impl Supervisor {
                 }
                 let plan = slot.plan.clone();
                 let part = self.launch(&plan).await?;
-                self.slot(&name)?.state = State::Running(part);
+                self.slot(&name)?.state = State::Running(Box::new(part));
                 Ok(())
             }
         }

@@ -5,13 +5,14 @@ use std::{
     io::{Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use shared::{hash::ContentHash, ids::ObjectId};
+use tokio::time::Instant;
 
 /// How long anything in these tests may take before it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(240);
@@ -139,6 +140,16 @@ impl Network {
         let printed = self.command(&args).await?;
         println!("{printed}");
         published(file, &printed)
+    }
+
+    /// Bytes that a storage node has on disk of objects it does not hold yet.
+    pub fn unfinished_bytes(&self, part: &str) -> Result<u64> {
+        let mut bytes = 0;
+        for entry in fs::read_dir(self.dir.join(part).join("objects/tmp"))? {
+            // A file may be gone between the listing and the look at it.
+            bytes += entry?.metadata().map_or(0, |found| found.len());
+        }
+        Ok(bytes)
     }
 
     /// Process id of a part.

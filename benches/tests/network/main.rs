@@ -249,15 +249,10 @@ async fn index_and_gateway_show(network: &Network, film: &Published) -> Result<(
 async fn killed_during_upload(network: &Network, files: &Path) -> Result<Published> {
     let file = files.join("cut.bin");
     random_file(&file, 200 * MIB)?;
-    let stores = network.urls("colossus")?;
     let pid = network.pid("colossus-1").await?;
     let publish = network.spawn(&["publish", &file.to_string_lossy()])?;
-    let store = format!("{}/api/v1/state/data", stores[0].trim_end_matches('/'));
     eventually("the first store is taking the upload", async || {
-        let state: serde_json::Value = network.http.get(&store).send().await?.json().await?;
-        Ok(state["tempDirSize"]
-            .as_u64()
-            .is_some_and(|bytes| bytes > 8 * MIB))
+        Ok(network.unfinished_bytes("colossus-1")? > 8 * MIB)
     })
     .await?;
     network.kill("colossus-1", pid).await?;
@@ -276,8 +271,7 @@ async fn killed_during_upload(network: &Network, files: &Path) -> Result<Publish
     let object = published(&file, &printed)?;
     every_store_holds(network, &object).await?;
     eventually("no half upload is left behind", async || {
-        let state: serde_json::Value = network.http.get(&store).send().await?.json().await?;
-        Ok(state["tempDirSize"] == json!(0))
+        Ok(network.unfinished_bytes("colossus-1")? == 0)
     })
     .await?;
     Ok(object)
@@ -290,10 +284,8 @@ async fn killed_during_replication(network: &Network, files: &Path) -> Result<Pu
     let stores = network.urls("colossus")?;
     let pid = network.pid("colossus-3").await?;
     let publish = network.spawn(&["publish", &file.to_string_lossy(), "--via", &stores[0]])?;
-    let third = format!("{}/api/v1/state/data", stores[2].trim_end_matches('/'));
     eventually("the third store is fetching", async || {
-        let state: serde_json::Value = network.http.get(&third).send().await?.json().await?;
-        Ok(state["tempDirSize"].as_u64().is_some_and(|bytes| bytes > 0))
+        Ok(network.unfinished_bytes("colossus-3")? > 0)
     })
     .await?;
     network.kill("colossus-3", pid).await?;

@@ -1,3 +1,5 @@
+//! Messages against bytes computed by hand, and against themselves.
+
 use super::*;
 
 /// Both directions, against bytes written down by hand from the field numbers.

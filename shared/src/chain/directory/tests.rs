@@ -1,3 +1,5 @@
+//! Events one by one and at random: the indexes stay consistent and changes name what to look at.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! A follower over the chain in memory: snapshots, outages, replaced histories, endpoints of old.
+
 use std::collections::BTreeSet;
 
 use futures::StreamExt;

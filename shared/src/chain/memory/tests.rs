@@ -1,3 +1,5 @@
+//! The chain in memory keeps the contract, and its scripted outages show.
+
 use std::collections::BTreeSet;
 
 use super::*;
