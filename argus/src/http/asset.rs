@@ -31,7 +31,7 @@ use super::State;
 use crate::{
     cache::{
         Lease, Object,
-        keeper::{Admission, Touched, Want},
+        keeper::{Admission, Held, Holding, Holds, Touched, Want},
         object::Follower,
     },
     catalog::{Asset, Catalog, Lookup},
@@ -71,7 +71,7 @@ pub async fn answer(
         return Ok(hit(&request, &state, lease));
     }
     if request.method() == Method::HEAD || !needs_bytes(&request, &asset) {
-        return Ok(without_bytes(&request, &state, &asset));
+        return without_bytes(&request, &state, &asset).await;
     }
     let admission = tokio::time::timeout(KEEPER_TIMEOUT, state.keeper.send(Want { asset })).await;
     match admission {
@@ -185,25 +185,37 @@ fn needs_bytes(request: &HttpRequest, asset: &Asset) -> bool {
     )
 }
 
-/// HEAD, 304, 412, 416: known from the chain, whatever the cache holds.
-fn without_bytes(request: &HttpRequest, state: &State, asset: &Asset) -> HttpResponse {
-    let open = state.open.get(&asset.content);
-    let (cache, source, result) = match open {
-        Some(_) => ("pending", "local", CacheResult::Pending),
-        None => ("miss", "external", CacheResult::Miss),
+/// HEAD, 304, 412, 416: known from the chain; the cache is asked, and left as it is.
+async fn without_bytes(
+    request: &HttpRequest,
+    state: &State,
+    asset: &Asset,
+) -> Result<HttpResponse, ApiError> {
+    let question = Holds {
+        content: asset.content,
     };
+    let answer = tokio::time::timeout(KEEPER_TIMEOUT, state.keeper.send(question)).await;
+    let Ok(answer) = answer else {
+        return Err(refused(state, "the node is busy"));
+    };
+    let Held(holding) = answer.map_err(ApiError::internal)?;
+    let (cache, source, control, result) = match holding {
+        Holding::Whole => ("hit", "local", CACHE_CONTROL_COMPLETE, CacheResult::Hit),
+        Holding::Part => (
+            "pending",
+            "local",
+            CACHE_CONTROL_FILLING,
+            CacheResult::Pending,
+        ),
+        Holding::Nothing => ("miss", "external", CACHE_CONTROL_FILLING, CacheResult::Miss),
+    };
+    let open = state.open.get(&asset.content);
     let media_type = open.and_then(|object| object.media_type());
     state.metrics.request(result);
-    let head = head_of(
-        asset.content,
-        media_type,
-        cache,
-        source,
-        CACHE_CONTROL_FILLING,
-    );
-    serve::respond_with(request, &head, |_| -> FileBody {
+    let head = head_of(asset.content, media_type, cache, source, control);
+    Ok(serve::respond_with(request, &head, |_| -> FileBody {
         unreachable!("HEAD and answers without bytes have no body")
-    })
+    }))
 }
 
 /// Serves an object while it grows. The head waits for the first group, which tells the media type,

@@ -15,7 +15,7 @@ use actix::{
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::core::{Core, Effect, Event, Limits, NotKept, Readers};
+use super::core::{Core, Effect, Event, Holding, Limits, NotKept, Readers};
 use crate::{
     cache::{
         Lease, Object, OpenObjects, Shelf, ShelfError,
@@ -77,6 +77,18 @@ pub struct Purge {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct PurgeUnwanted;
+
+/// How much of this object is kept? For answers without bytes: changes nothing.
+#[derive(Message)]
+#[rtype(result = "Held")]
+pub struct Holds {
+    /// The content.
+    pub content: Content,
+}
+
+/// Answer to [`Holds`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, actix::MessageResponse)]
+pub struct Held(pub Holding);
 
 /// How much is kept?
 #[derive(Message)]
@@ -443,6 +455,13 @@ impl Handler<PurgeUnwanted> for Keeper {
                 self.step(Event::Unwanted { content }, ctx);
             }
         }
+    }
+}
+
+impl Handler<Holds> for Keeper {
+    type Result = Held;
+    fn handle(&mut self, question: Holds, _: &mut Context<Self>) -> Held {
+        Held(self.core.holding(&question.content))
     }
 }
 

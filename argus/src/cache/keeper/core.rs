@@ -82,6 +82,17 @@ pub enum NotKept {
     NoRoom,
 }
 
+/// How much of an object is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holding {
+    /// All of it.
+    Whole,
+    /// Some of it, or a fill is under way.
+    Part,
+    /// Nothing.
+    Nothing,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// On disk and complete, files closed.
@@ -179,6 +190,15 @@ impl Core {
     /// Is there nothing?
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// How much of this is kept; changes nothing, not even the order of use.
+    pub fn holding(&self, content: &Content) -> Holding {
+        match self.entries.peek(content).map(|entry| entry.state) {
+            Some(State::Closed | State::Open) => Holding::Whole,
+            Some(State::Partial | State::Filling) => Holding::Part,
+            Some(State::Leaving) | None => Holding::Nothing,
+        }
     }
 
     /// Objects being filled.

@@ -7,4 +7,7 @@
 pub mod actor;
 pub mod core;
 
-pub use actor::{Admission, Counts, CountsNow, Keeper, Purge, PurgeUnwanted, Stop, Touched, Want};
+pub use actor::{
+    Admission, Counts, CountsNow, Held, Holds, Keeper, Purge, PurgeUnwanted, Stop, Touched, Want,
+};
+pub use core::Holding;

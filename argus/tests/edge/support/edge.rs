@@ -216,12 +216,12 @@ impl Edge {
         serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
     }
 
-    /// Asks until the answer comes from a complete object. Each question waits for the edge, so this
+    /// Asks until the object is complete and durable, the fill over. Each question waits for the edge, so this
     /// is no busy loop; it ends because fills end.
     pub async fn until_hit(&self, id: u64) {
         loop {
             let got = self.ask("HEAD", id, &[]).await.unwrap();
-            if got.header("x-cache") == "hit" {
+            if got.header("x-cache") == "hit" && self.status().await["downloadsInProgress"] == 0 {
                 return;
             }
             tokio::task::yield_now().await;
