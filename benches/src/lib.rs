@@ -2,4 +2,5 @@
 //!
 //! - `tests/layers.rs`: who may import whom, read from `cargo metadata`
 //! - `tests/tidy.rs`: what the style guide says that a machine can check
+//! - `tests/chain.rs`: the chain client against a real development chain
 //! - `tests/network/`: a network of real processes, from upload to playback

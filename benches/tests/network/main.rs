@@ -2,6 +2,7 @@
 //! publishes is on every store, behind every edge and in every index, byte for byte, whatever is
 //! killed on the way.
 
+mod bad_input;
 mod harness;
 
 use std::{fs, path::Path};
@@ -51,6 +52,7 @@ async fn from_creator_to_viewer() -> Result<()> {
         ensure!(printed.contains("verified"), "{printed}");
     }
     index_and_gateway_show(&network, &film).await?;
+    bad_input::is_refused(&network, &film).await?;
 
     let after_kill = killed_during_upload(&network, &files).await?;
     let replicated = killed_during_replication(&network, &files).await?;
