@@ -31,6 +31,10 @@ pub fn routes(service: &mut web::ServiceConfig) {
                 .route(preflight())
                 .default_service(web::to(method_not_allowed)),
         )
+        .service(
+            get_resource(api::UPLOAD_PREFLIGHT_ROUTE)
+                .route(web::get().to(upload::preflight::preflight)),
+        )
         .service(get_resource(api::FILE_ROUTE).route(get_or_head().to(download::file)))
         .service(get_resource(api::OUTBOARD_ROUTE).route(get_or_head().to(download::outboard)))
         .service(get_resource(api::HELD_OBJECTS_ROUTE).route(web::get().to(state::objects)))

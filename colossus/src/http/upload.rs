@@ -12,6 +12,8 @@
 //! Whatever goes wrong before 3 leaves nothing on disk. Repeating a finished upload succeeds, so a
 //! lost 201 can be retried. Two clients that send one object at once both end well: the second to
 //! finish finds the object stored.
+//!
+//! Before all that, [`preflight`] tells a client which buckets could take an object.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -26,6 +28,7 @@ use crate::node::Node;
 
 pub mod admission;
 pub mod body;
+pub mod preflight;
 
 /// The answer to a finished upload; `id` is what existing clients read.
 #[derive(Debug, Serialize)]

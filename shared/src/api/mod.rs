@@ -33,6 +33,8 @@ pub const FILE_ROUTE: &str = "/api/v1/files/{id}";
 pub const OUTBOARD_ROUTE: &str = "/api/v1/files/{id}/outboard";
 /// Route of uploads to a storage node.
 pub const UPLOAD_ROUTE: &str = "/api/v1/files";
+/// Route of the question which buckets of a bag could take an object.
+pub const UPLOAD_PREFLIGHT_ROUTE: &str = "/api/v1/uploads/preflight";
 /// Route of the ids a storage node holds.
 pub const HELD_OBJECTS_ROUTE: &str = "/api/v1/state/data-objects";
 /// Route of the ids of one bag that a storage node holds.
