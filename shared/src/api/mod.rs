@@ -31,6 +31,8 @@ pub const OUTBOARD_MEDIA_TYPE: &str = "application/vnd.joystream.blake3-outboard
 pub const FILE_ROUTE: &str = "/api/v1/files/{id}";
 /// Route of an object's outboard on a storage node.
 pub const OUTBOARD_ROUTE: &str = "/api/v1/files/{id}/outboard";
+/// Route of the receipt of an upload.
+pub const RECEIPT_ROUTE: &str = "/api/v1/files/{id}/receipt";
 /// Route of uploads to a storage node.
 pub const UPLOAD_ROUTE: &str = "/api/v1/files";
 /// Route of the question which buckets of a bag could take an object.
