@@ -36,6 +36,7 @@ use crate::{
     node::{Node, Stop, Uploads},
     obligations::actor::{ObligationsActor, Readers},
     peer::Peers,
+    receipts::Notary,
     replicate::actor::{ReplicateActor, UseNetwork},
 };
 
@@ -166,6 +167,9 @@ impl Colossus {
         })
         .start();
 
+        let (c, v, id) = (config.clone(), view.clone(), identity.peer_id());
+        let peer = Arc::new(PeerSide::new(id, genesis, c, transactor, v));
+        let notary = Notary::new(identity.clone(), peer.clone());
         let uploads = Uploads::new(config.uploads.clone(), metrics.clone());
         let mut node = Node {
             config,
@@ -181,9 +185,10 @@ impl Colossus {
             accept,
             replicate,
             network: None,
+            notary,
             peer: None,
         };
-        let discovery = start_network(&mut node, &identity, genesis, transactor, &peers).await?;
+        let discovery = start_network(&mut node, &identity, peer, &peers).await?;
         let obligations = start_obligations(&node, follower, &janitor);
         let admin_address = node.config.admin.listen;
         let node = web::Data::new(node);
@@ -340,16 +345,12 @@ async fn check_genesis(
 async fn start_network(
     node: &mut Node,
     identity: &NodeIdentity,
-    genesis: BlockHash,
-    transactor: Option<Signer>,
+    peer: Arc<PeerSide>,
     peers: &Peers,
 ) -> Result<Option<JoinHandle<()>>, StartError> {
     if !node.config.p2p.enabled {
         return Ok(None);
     }
-    let (config, view) = (node.config.clone(), node.view.clone());
-    let peer = PeerSide::new(identity.peer_id(), genesis, config, transactor, view);
-    let peer = Arc::new(peer);
     let (commands, received) = mpsc::channel(COMMANDS_MAX);
     let surroundings = swarm_task::Surroundings {
         peer: peer.clone(),

@@ -21,6 +21,10 @@ use shared::{
     table::{Database, Table, TableError},
 };
 
+mod taken;
+
+pub use taken::Taken;
+
 /// Locks by hash: storing and removing one blob exclude each other, different blobs rarely do.
 const LOCK_STRIPES: usize = 64;
 
@@ -84,6 +88,7 @@ struct Inner {
     blobs: BlobStore,
     objects: Table<ObjectId, Record>,
     outbox: Table<ObjectId, OutboxEntry>,
+    taken: Table<ObjectId, Taken>,
     index: RwLock<Index>,
     stripes: [tokio::sync::Mutex<()>; LOCK_STRIPES],
 }
@@ -130,6 +135,7 @@ impl Holdings {
     pub fn open(blobs: BlobStore, database: &Database) -> Result<Self, HoldingsError> {
         let objects: Table<ObjectId, Record> = database.table("objects")?;
         let outbox = database.table("outbox")?;
+        let taken = database.table("taken")?;
         let mut index = Index::default();
         for entry in objects.scan() {
             let (object, record) = entry?;
@@ -148,6 +154,7 @@ impl Holdings {
             blobs,
             objects,
             outbox,
+            taken,
             index: RwLock::new(index),
             stripes,
         };
@@ -224,6 +231,7 @@ impl Holdings {
         blocking(move || {
             holdings.inner.objects.remove(&object)?;
             holdings.inner.outbox.remove(&object)?;
+            holdings.inner.taken.remove(&object)?;
             Ok(holdings.inner.objects.database().flush_blocking()?)
         })
         .await?;

@@ -9,6 +9,7 @@
 //! | [`accept`] | tells the chain that objects are held, in batches, until it knows |
 //! | [`replicate`] | fetches what is owed and missing; [`peer`] is its client for other nodes |
 //! | [`network`] | gossip: *bucket b holds object o* |
+//! | [`receipts`] | signed receipts for uploads, and what became of them |
 //! | [`janitor`] | lets go of what the chain deleted |
 //! | [`app`] | puts the parts together: start and stop order |
 //! | [`node`] | the parts as the HTTP handlers see them |
@@ -39,6 +40,7 @@ pub mod network;
 pub mod node;
 pub mod obligations;
 pub mod peer;
+pub mod receipts;
 pub mod replicate;
 
 pub use cli::cli_main;

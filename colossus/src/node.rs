@@ -33,6 +33,7 @@ use crate::{
     http::errors,
     metrics::Metrics,
     network::actor::{Announce, NetworkActor, PeerSide},
+    receipts::Notary,
     replicate::actor::{ObjectHeld, ReplicateActor},
 };
 
@@ -72,6 +73,8 @@ pub struct Node {
     pub replicate: Addr<ReplicateActor>,
     /// Gossips; absent when switched off.
     pub network: Option<Addr<NetworkActor>>,
+    /// Signs receipts.
+    pub notary: Notary,
     /// This node among its peers; absent when switched off.
     pub peer: Option<Arc<PeerSide>>,
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`upload`] | **the upload story**, top to bottom |
 //! | [`download`] | the bytes of an object, its outboard |
+//! | [`receipt`] | the receipt of an upload, and what became of it |
 //! | [`state`] | what is held |
 //! | [`status`] | version and state of the node |
 //! | [`errors`] | how errors of the rooms below become answers |
@@ -18,6 +19,7 @@ use shared::api::{self, ApiError, ErrorKind};
 
 pub mod download;
 pub mod errors;
+pub mod receipt;
 pub mod state;
 pub mod status;
 pub mod upload;
@@ -31,8 +33,13 @@ pub fn routes(service: &mut web::ServiceConfig) {
                 .route(preflight())
                 .default_service(web::to(method_not_allowed)),
         )
+        .service(
+            get_resource(api::UPLOAD_PREFLIGHT_ROUTE)
+                .route(web::get().to(upload::preflight::preflight)),
+        )
         .service(get_resource(api::FILE_ROUTE).route(get_or_head().to(download::file)))
         .service(get_resource(api::OUTBOARD_ROUTE).route(get_or_head().to(download::outboard)))
+        .service(get_resource(api::RECEIPT_ROUTE).route(web::get().to(receipt::receipt)))
         .service(get_resource(api::HELD_OBJECTS_ROUTE).route(web::get().to(state::objects)))
         .service(
             get_resource(api::HELD_OBJECTS_OF_BAG_ROUTE)

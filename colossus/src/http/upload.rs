@@ -5,27 +5,33 @@
 //!    blacklist, free space, a free slot
 //! 2. [`body`]: the file streams into the blob store while it is hashed; cut off past its size
 //! 3. [`crate::holdings`]: verified, durable, recorded together with the debt to accept it
-//! 4. 201
+//! 4. 201, with a receipt signed by this node ([`crate::receipts`])
 //! 5. hints: [`crate::accept`] will tell the chain, [`crate::network`] the other nodes,
 //!    [`crate::replicate`] need not look for it any more
 //!
 //! Whatever goes wrong before 3 leaves nothing on disk. Repeating a finished upload succeeds, so a
 //! lost 201 can be retried. Two clients that send one object at once both end well: the second to
 //! finish finds the object stored.
+//!
+//! Before all that, [`preflight`] tells a client which buckets could take an object.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use shared::{api::ApiError, hash::ContentHash, ids::ObjectId};
+use shared::{api::ApiError, hash::ContentHash, ids::ObjectId, p2p::receipt::SignedReceipt};
 
 use self::{
     admission::{Admission, Target},
     body::SharedPayload,
 };
 use super::errors;
-use crate::node::Node;
+use crate::{
+    holdings::Taken,
+    node::{Node, now_ms},
+};
 
 pub mod admission;
 pub mod body;
+pub mod preflight;
 
 /// The answer to a finished upload; `id` is what existing clients read.
 #[derive(Debug, Serialize)]
@@ -38,6 +44,8 @@ pub struct Uploaded {
     pub size: u64,
     /// `stored`, or `accepted` if the chain knows already that somebody holds it.
     pub state: &'static str,
+    /// This node's word for it.
+    pub receipt: Option<SignedReceipt>,
 }
 
 /// `POST /api/v1/files`
@@ -89,9 +97,10 @@ async fn receive(
             payload
                 .drain(bytes_max, node.config.uploads.chunk_timeout.0)
                 .await;
+            note_taken(node, &target).await?;
             node.repeat_upload(target.object, target.hash, target.debt())
                 .await?;
-            return Ok(Outcome::Repeated(uploaded(&target)));
+            return Ok(Outcome::Repeated(uploaded(node, &target).await?));
         }
     };
     let _slot = node.uploads.take_slot()?;
@@ -101,6 +110,7 @@ async fn receive(
     let begun = node.holdings.blobs().begin(target.hash, target.size).await;
     let partial = begun.map_err(errors::from_blob)?;
     let verified = body::receive_file(request, payload, partial, &node.config.uploads).await?;
+    note_taken(node, &target).await?;
     let stored = node
         .holdings
         .store(target.object, verified, target.debt())
@@ -116,19 +126,38 @@ async fn receive(
         target.bag,
         target.debt(),
     );
-    Ok(Outcome::Stored(uploaded(&target)))
+    Ok(Outcome::Stored(uploaded(node, &target).await?))
 }
 
-fn uploaded(target: &Target) -> Uploaded {
+/// What the receipt says later, to become durable with the object.
+async fn note_taken(node: &Node, target: &Target) -> Result<(), ApiError> {
+    let taken = Taken {
+        bucket: target.bucket,
+        time_ms: now_ms(),
+        accepted_block: None,
+    };
+    let noted = node.holdings.note_taken(target.object, taken).await;
+    noted.map_err(errors::from_holdings)
+}
+
+async fn uploaded(node: &Node, target: &Target) -> Result<Uploaded, ApiError> {
+    let taken = node.holdings.taken(target.object).await;
+    let taken = taken.map_err(errors::from_holdings)?;
+    let held = node.holdings.get(target.object);
+    // Neither is there if the object was deleted on chain meanwhile.
+    let receipt = held
+        .zip(taken)
+        .map(|(held, taken)| node.notary.receipt(target.object, &held, &taken));
     let state = if target.accepted {
         "accepted"
     } else {
         "stored"
     };
-    Uploaded {
+    Ok(Uploaded {
         id: target.hash,
         object: target.object,
         size: target.size,
         state,
-    }
+        receipt,
+    })
 }

@@ -1,7 +1,10 @@
 //! The mailbox in front of the swarm: turns announcements into messages with this node's binding,
 //! and dies when the swarm's task dies, so that the watchdog notices.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture,
@@ -22,7 +25,7 @@ use tokio::{
     task::{AbortHandle, JoinHandle},
 };
 
-use super::swarm_task::Command;
+use super::{heard::Heard, swarm_task::Command};
 use crate::{
     config::Config,
     metrics::Metrics,
@@ -58,6 +61,7 @@ pub struct PeerSide {
     view: DirectoryView,
     listen: RwLock<Vec<String>>,
     signed: Mutex<BTreeMap<StorageBucketId, SignedBinding>>,
+    heard: Mutex<Heard>,
 }
 
 impl PeerSide {
@@ -69,7 +73,7 @@ impl PeerSide {
         transactor: Option<Signer>,
         view: DirectoryView,
     ) -> Self {
-        let (listen, signed) = (RwLock::default(), Mutex::default());
+        let (listen, signed, heard) = (RwLock::default(), Mutex::default(), Mutex::default());
         Self {
             peer_id,
             genesis,
@@ -78,6 +82,7 @@ impl PeerSide {
             view,
             listen,
             signed,
+            heard,
         }
     }
 
@@ -95,6 +100,20 @@ impl PeerSide {
         *self.listen.write() = addresses;
     }
 
+    /// The worker it speaks for.
+    pub fn worker(&self) -> WorkerId {
+        self.config.worker
+    }
+
+    /// Buckets of others that announced this object.
+    pub fn announced(&self, object: ObjectId) -> BTreeSet<StorageBucketId> {
+        self.heard.lock().holders(object)
+    }
+
+    pub(super) fn note_announced(&self, object: ObjectId, bucket: StorageBucketId) {
+        self.heard.lock().note(object, bucket);
+    }
+
     /// The bindings of all its buckets.
     pub fn bindings(&self) -> Vec<SignedBinding> {
         let ours = our_buckets(&self.config, &self.view.read());
@@ -104,7 +123,7 @@ impl PeerSide {
     }
 
     /// The binding of one bucket, signed anew when half of its life is over.
-    fn binding(&self, bucket: StorageBucketId) -> Option<SignedBinding> {
+    pub fn binding(&self, bucket: StorageBucketId) -> Option<SignedBinding> {
         let transactor = self.transactor.as_ref()?;
         let now = now_ms();
         let mut signed = self.signed.lock();

@@ -3,6 +3,7 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`gate`] | pure: which messages are believed, passed on, or held against their sender |
+//! | [`heard`] | who said to hold what |
 //! | [`swarm_task`] | the swarm: publishes, listens, dials |
 //! | [`discovery`] | finds peers through the HTTP status of the other operators |
 //! | [`actor`] | the mailbox in front of it all, watched by the watchdog |
@@ -10,4 +11,5 @@
 pub mod actor;
 pub mod discovery;
 pub mod gate;
+pub mod heard;
 pub mod swarm_task;

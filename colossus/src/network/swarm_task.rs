@@ -241,6 +241,7 @@ impl SwarmTask {
 
     fn believe(&self, announcement: Announcement) {
         let Announcement { object, bucket, .. } = announcement;
+        self.surroundings.peer.note_announced(object, bucket);
         let (replicate, metrics) = (&self.surroundings.replicate, &self.surroundings.metrics);
         hint(
             replicate,

@@ -8,11 +8,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use actix::{
     Actor, ActorContext, Addr, AsyncContext, Context, Handler, SpawnHandle, StreamHandler,
+    WrapFuture,
 };
 use futures::stream;
 use shared::{
     chain::{
-        directory::StorageNode,
+        directory::{Changes, StorageNode},
         follower::{DirectoryView, Follower, Update},
     },
     ids::StorageBucketId,
@@ -99,7 +100,29 @@ impl ObligationsActor {
         self.tell(news, ctx);
     }
 
-    fn look_at(&mut self, changes: &shared::chain::directory::Changes, ctx: &mut Context<Self>) {
+    /// Receipts name the block. One that cannot be noted is left out of them.
+    fn note_accepted(&self, changes: &Changes, block: u32, ctx: &mut Context<Self>) {
+        let accepted = changes.objects_accepted.iter().copied();
+        let held: Vec<_> = accepted.filter(|id| self.holdings.contains(*id)).collect();
+        if held.is_empty() {
+            return;
+        }
+        let holdings = self.holdings.clone();
+        let noting = async move {
+            if let Err(error) = holdings.note_accepted(held, block).await {
+                tracing::warn!(%error, block, "cannot note in which block objects were accepted");
+            }
+        };
+        ctx.spawn(noting.into_actor(self));
+    }
+
+    fn look_at_any(&mut self, changes: &Changes, ctx: &mut Context<Self>) {
+        if !changes.is_empty() {
+            self.look_at(changes, ctx);
+        }
+    }
+
+    fn look_at(&mut self, changes: &Changes, ctx: &mut Context<Self>) {
         // Vouchers change with every object; only operators and endpoints matter here.
         let operators_changed =
             !changes.storage_buckets.is_empty() && operators(&self.view.read()) != self.operators;
@@ -187,11 +210,11 @@ impl StreamHandler<Update> for ObligationsActor {
     fn handle(&mut self, update: Update, ctx: &mut Context<Self>) {
         match update {
             Update::Reloaded { .. } => self.look_at_all(ctx),
-            Update::Applied { changes, .. } | Update::EndpointsFound { changes } => {
-                if !changes.is_empty() {
-                    self.look_at(&changes, ctx);
-                }
+            Update::Applied { block, changes } => {
+                self.note_accepted(&changes, block.at.number, ctx);
+                self.look_at_any(&changes, ctx);
             }
+            Update::EndpointsFound { changes } => self.look_at_any(&changes, ctx),
         }
     }
 

@@ -31,8 +31,12 @@ pub const OUTBOARD_MEDIA_TYPE: &str = "application/vnd.joystream.blake3-outboard
 pub const FILE_ROUTE: &str = "/api/v1/files/{id}";
 /// Route of an object's outboard on a storage node.
 pub const OUTBOARD_ROUTE: &str = "/api/v1/files/{id}/outboard";
+/// Route of the receipt of an upload.
+pub const RECEIPT_ROUTE: &str = "/api/v1/files/{id}/receipt";
 /// Route of uploads to a storage node.
 pub const UPLOAD_ROUTE: &str = "/api/v1/files";
+/// Route of the question which buckets of a bag could take an object.
+pub const UPLOAD_PREFLIGHT_ROUTE: &str = "/api/v1/uploads/preflight";
 /// Route of the ids a storage node holds.
 pub const HELD_OBJECTS_ROUTE: &str = "/api/v1/state/data-objects";
 /// Route of the ids of one bag that a storage node holds.

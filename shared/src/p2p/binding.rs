@@ -203,7 +203,7 @@ impl BindingBytes {
     }
 }
 
-mod peer_id_text {
+pub(super) mod peer_id_text {
     use libp2p::PeerId;
     use serde::{Deserialize, Deserializer, Serializer, de};
 
@@ -217,7 +217,7 @@ mod peer_id_text {
     }
 }
 
-mod signature_text {
+pub(super) mod signature_text {
     use serde::{Deserialize, Deserializer, Serializer, de};
 
     pub fn serialize<S: Serializer>(bytes: &[u8; 64], serializer: S) -> Result<S::Ok, S::Error> {

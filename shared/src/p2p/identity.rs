@@ -9,6 +9,8 @@ use std::{
 
 use libp2p::{PeerId, identity::Keypair};
 
+use super::receipt::{Receipt, SignedReceipt};
+
 /// The key of a node on the peer-to-peer network.
 #[derive(Clone)]
 pub struct NodeIdentity {
@@ -67,6 +69,23 @@ impl NodeIdentity {
     /// The name others know this node by.
     pub fn peer_id(&self) -> PeerId {
         self.keypair.public().to_peer_id()
+    }
+
+    /// Signs a receipt, as yet without a binding. The same receipt gets the same signature each time.
+    pub fn sign_receipt(&self, receipt: Receipt) -> SignedReceipt {
+        SignedReceipt {
+            signature: self.sign(&receipt.signing_bytes()),
+            receipt,
+            binding: None,
+        }
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.keypair
+            .sign(message)
+            .ok()
+            .and_then(|signature| signature.try_into().ok())
+            .expect("a node key is ed25519, which signs anything with 64 bytes")
     }
 
     /// Written aside and renamed, so that a crash leaves either no key or the whole key.

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`identity`] | the node's lasting ed25519 key and its file |
 //! | [`binding`] | the proof that a peer speaks for a storage bucket or a distribution worker |
+//! | [`receipt`] | a storage node's signed word that it took an object over |
 //! | [`wire`] | the messages of the gossip topic, bounded and versioned |
 //! | [`swarm`] | transports, protocols and limits, the same for every node |
 //!
@@ -13,6 +14,7 @@
 
 pub mod binding;
 pub mod identity;
+pub mod receipt;
 pub mod swarm;
 pub mod wire;
 
