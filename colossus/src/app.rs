@@ -13,6 +13,7 @@ use shared::{
         Chain, ChainError, Signer,
         follower::{Follower, FollowerOptions, StatusMetrics, StatusView},
     },
+    hash::ContentHash,
     ids::BlockHash,
     p2p::identity::{IdentityError, NodeIdentity},
     supervise::{Exit, Watchdog, run_until_stop},
@@ -33,10 +34,17 @@ use crate::{
         discovery,
         swarm_task::{self, COMMANDS_MAX},
     },
-    node::{Node, Stop, Uploads},
+    node::{Node, Stop, Uploads, now_ms, our_buckets},
     obligations::actor::{ObligationsActor, Readers},
     peer::Peers,
     replicate::actor::{ReplicateActor, UseNetwork},
+    scrub::{
+        self,
+        actor::{ScrubActor, StatusCell},
+        book::DamageBook,
+        examine::Damage,
+        repair::Repairer,
+    },
 };
 
 /// How long an actor has to take the request to stop.
@@ -140,6 +148,7 @@ impl Colossus {
             "object table stands"
         );
         drop(directory);
+        let damage = open_book(database.clone(), reconciled.damaged).await?;
 
         let registry = Registry::new();
         let metrics = Metrics::register(&registry)?;
@@ -166,6 +175,26 @@ impl Colossus {
         })
         .start();
 
+        let scrub_status = StatusCell::default();
+        let buckets = {
+            let (config, view) = (config.clone(), view.clone());
+            move || our_buckets(&config, &view.read())
+        };
+        let scrub = ScrubActor::start_with(scrub::actor::Parts {
+            limits: config.scrub.limits(),
+            repairer: Repairer {
+                holdings: holdings.clone(),
+                peers: peers.clone(),
+                view: view.clone(),
+                book: damage.clone(),
+                our_buckets: Arc::new(buckets),
+            },
+            database: database.clone(),
+            metrics: metrics.clone(),
+            status: scrub_status.clone(),
+        })
+        .await?;
+
         let uploads = Uploads::new(config.uploads.clone(), metrics.clone());
         let mut node = Node {
             config,
@@ -175,6 +204,9 @@ impl Colossus {
             view,
             follower: status,
             holdings,
+            damage,
+            scrub_status,
+            scrub,
             uploads,
             metrics,
             accept_trouble,
@@ -230,7 +262,8 @@ impl Colossus {
             .watch("obligations", &self.obligations)
             .watch("accept", &self.node.accept)
             .watch("replicate", &self.node.replicate)
-            .watch("janitor", &self.janitor);
+            .watch("janitor", &self.janitor)
+            .watch("scrub", &self.node.scrub);
         if let Some(network) = &self.node.network {
             watchdog = watchdog.watch("network", network);
         }
@@ -250,6 +283,7 @@ impl Colossus {
         if let Some(network) = &self.node.network {
             stop_actor(network).await;
         }
+        stop_actor(&self.node.scrub).await;
         stop_actor(&self.janitor).await;
         stop_actor(&self.node.accept).await;
         self.admin.stop().await;
@@ -304,6 +338,28 @@ async fn open_disk(config: Config) -> Result<(Option<Signer>, Disk), StartError>
 
 async fn open_holdings(blobs: BlobStore, database: Database) -> Result<Holdings, StartError> {
     let open = move || Ok(Holdings::open(blobs, &database)?);
+    tokio::task::spawn_blocking(open)
+        .await
+        .unwrap_or(Err(StartError::Stopping))
+}
+
+/// The book of damage, with what was found at the start.
+async fn open_book(
+    database: Database,
+    found: Vec<(ContentHash, u64)>,
+) -> Result<DamageBook, StartError> {
+    let open = move || {
+        let book = DamageBook::open(&database)?;
+        for (hash, size) in found {
+            tracing::error!(%hash, size, "a stored file has another length than its object");
+            let damage = Damage {
+                wrong_length: true,
+                ..Damage::default()
+            };
+            book.add(hash, size, &damage, now_ms())?;
+        }
+        Ok(book)
+    };
     tokio::task::spawn_blocking(open)
         .await
         .unwrap_or(Err(StartError::Stopping))

@@ -10,6 +10,7 @@
 //! | [`replicate`] | fetches what is owed and missing; [`peer`] is its client for other nodes |
 //! | [`network`] | gossip: *bucket b holds object o* |
 //! | [`janitor`] | lets go of what the chain deleted |
+//! | [`scrub`] | verifies what is held over and over, and mends what is damaged |
 //! | [`app`] | puts the parts together: start and stop order |
 //! | [`node`] | the parts as the HTTP handlers see them |
 //! | [`config`], [`metrics`], [`cli`] | knobs, figures, command line |
@@ -21,6 +22,7 @@
 //! - What was answered with 201 is on disk, synced and recorded, with its debt to the chain.
 //! - Nothing enters the blob store whose hash is not the chain's.
 //! - Actors carry control, never bytes; their decisions are pure cores without clock, disk or net.
+//! - Damage that is known is not served, across restarts, until it is mended.
 //! - Hints may be lost: truth is on disk and on chain, and everything is compared again.
 //!
 //! # What a crash loses
@@ -40,5 +42,6 @@ pub mod node;
 pub mod obligations;
 pub mod peer;
 pub mod replicate;
+pub mod scrub;
 
 pub use cli::cli_main;
