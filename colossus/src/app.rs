@@ -34,7 +34,7 @@ use crate::{
         discovery,
         swarm_task::{self, COMMANDS_MAX},
     },
-    node::{Node, Stop, Uploads, now_ms, our_buckets},
+    node::{Node, Stop, Uploads, our_buckets},
     obligations::actor::{ObligationsActor, Readers},
     peer::Peers,
     replicate::actor::{ReplicateActor, UseNetwork},
@@ -42,7 +42,6 @@ use crate::{
         self,
         actor::{ScrubActor, StatusCell},
         book::DamageBook,
-        examine::Damage,
         repair::Repairer,
     },
 };
@@ -221,12 +220,14 @@ impl Colossus {
         let node = web::Data::new(node);
         let (server, address) = start_http(&node, requests)?;
         let health = health(&node);
-        let admin = AdminServer::start(admin_address, registry, health).map_err(|cause| {
-            StartError::Listen {
-                address: admin_address,
-                cause,
-            }
-        })?;
+        let control = http::admin::routes(node.scrub.clone());
+        let admin =
+            AdminServer::start_with(admin_address, registry, health, control).map_err(|cause| {
+                StartError::Listen {
+                    address: admin_address,
+                    cause,
+                }
+            })?;
         let admin_at = admin.address();
         tracing::info!(%address, admin = %admin_at, worker = %node.config.worker, "colossus is ready");
         Ok(Self {
@@ -336,37 +337,27 @@ async fn open_disk(config: Config) -> Result<(Option<Signer>, Disk), StartError>
         .unwrap_or(Err(StartError::Stopping))
 }
 
-async fn open_holdings(blobs: BlobStore, database: Database) -> Result<Holdings, StartError> {
+pub(crate) async fn open_holdings(
+    blobs: BlobStore,
+    database: Database,
+) -> Result<Holdings, StartError> {
     let open = move || Ok(Holdings::open(blobs, &database)?);
     tokio::task::spawn_blocking(open)
         .await
         .unwrap_or(Err(StartError::Stopping))
 }
 
-/// The book of damage, with what was found at the start.
 async fn open_book(
     database: Database,
     found: Vec<(ContentHash, u64)>,
 ) -> Result<DamageBook, StartError> {
-    let open = move || {
-        let book = DamageBook::open(&database)?;
-        for (hash, size) in found {
-            tracing::error!(%hash, size, "a stored file has another length than its object");
-            let damage = Damage {
-                wrong_length: true,
-                ..Damage::default()
-            };
-            book.add(hash, size, &damage, now_ms())?;
-        }
-        Ok(book)
-    };
-    tokio::task::spawn_blocking(open)
+    tokio::task::spawn_blocking(move || Ok(DamageBook::open_with(&database, &found)?))
         .await
         .unwrap_or(Err(StartError::Stopping))
 }
 
 /// Objects of one chain must never be taken for garbage because another chain does not know them.
-async fn check_genesis(
+pub(crate) async fn check_genesis(
     config: &Config,
     database: &Database,
     found: BlockHash,

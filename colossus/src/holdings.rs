@@ -76,6 +76,15 @@ pub struct Reconciled {
     pub damaged: Vec<(ContentHash, u64)>,
 }
 
+/// What was found of files without a record.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// Objects that are held again.
+    pub objects: Vec<ObjectId>,
+    /// Files that no object on chain refers to.
+    pub unmatched: HashSet<ContentHash>,
+}
+
 /// Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct Holdings {
@@ -292,6 +301,26 @@ impl Holdings {
             self.remove(object).await?;
             report.records_dropped += 1;
         }
+        let found = self.find_again(&files, directory).await?;
+        report.objects_found = found.objects;
+        for hash in found.unmatched {
+            self.inner.blobs.remove(&hash).await?;
+            report.files_removed += 1;
+        }
+        Ok(report)
+    }
+
+    /// Records the objects whose files are there without a record. Removes nothing.
+    pub async fn recover(&self, directory: &Directory) -> Result<Recovered, HoldingsError> {
+        let files: HashMap<ContentHash, u64> = self.inner.blobs.list().await?.into_iter().collect();
+        self.find_again(&files, directory).await
+    }
+
+    async fn find_again(
+        &self,
+        files: &HashMap<ContentHash, u64>,
+        directory: &Directory,
+    ) -> Result<Recovered, HoldingsError> {
         let orphans: HashSet<ContentHash> = {
             let index = self.inner.index.read();
             files
@@ -300,31 +329,33 @@ impl Holdings {
                 .copied()
                 .collect()
         };
+        let mut found = Recovered::default();
         if orphans.is_empty() {
-            return Ok(report);
+            return Ok(found);
         }
-        let mut unmatched = orphans.clone();
+        found.unmatched = orphans.clone();
         for object in directory.objects.values() {
             let Ok(hash) = object.content_id.parse::<ContentHash>() else {
                 continue;
             };
-            if orphans.contains(&hash) && files.get(&hash) == Some(&object.size) {
-                unmatched.remove(&hash);
-                match self.store_copy(object.id, hash, None).await {
-                    Ok(_) => report.objects_found.push(object.id),
-                    // Kept, and not held: it is fetched again over the damaged file.
-                    Err(HoldingsError::Blob(error @ BlobError::Damaged { .. })) => {
-                        tracing::error!(%error, object = %object.id, "a file without a record is damaged");
-                    }
-                    Err(error) => return Err(error),
+            if !orphans.contains(&hash) {
+                continue;
+            }
+            // Kept whatever its state. If it is not held, it is fetched again over the file.
+            found.unmatched.remove(&hash);
+            if files.get(&hash) != Some(&object.size) {
+                tracing::error!(%hash, object = %object.id, "a file without a record has another length than its object");
+                continue;
+            }
+            match self.store_copy(object.id, hash, None).await {
+                Ok(_) => found.objects.push(object.id),
+                Err(HoldingsError::Blob(error @ BlobError::Damaged { .. })) => {
+                    tracing::error!(%error, object = %object.id, "a file without a record is damaged");
                 }
+                Err(error) => return Err(error),
             }
         }
-        for hash in unmatched {
-            self.inner.blobs.remove(&hash).await?;
-            report.files_removed += 1;
-        }
-        Ok(report)
+        Ok(found)
     }
 
     fn stripe(&self, hash: ContentHash) -> &tokio::sync::Mutex<()> {

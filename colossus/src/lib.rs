@@ -11,6 +11,7 @@
 //! | [`network`] | gossip: *bucket b holds object o* |
 //! | [`janitor`] | lets go of what the chain deleted |
 //! | [`scrub`] | verifies what is held over and over, and mends what is damaged |
+//! | [`rebuild`] | the index made again from files and chain |
 //! | [`app`] | puts the parts together: start and stop order |
 //! | [`node`] | the parts as the HTTP handlers see them |
 //! | [`config`], [`metrics`], [`cli`] | knobs, figures, command line |
@@ -41,6 +42,7 @@ pub mod network;
 pub mod node;
 pub mod obligations;
 pub mod peer;
+pub mod rebuild;
 pub mod replicate;
 pub mod scrub;
 

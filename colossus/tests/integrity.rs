@@ -8,6 +8,7 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use colossus::{
     config::Config,
+    rebuild::{RebuildError, rebuild_index},
     scrub::actor::{Control, Suspect},
 };
 use harness::{TestNode, bytes, chain, create_for, eventually};
@@ -239,16 +240,19 @@ async fn a_pass_covers_everything_and_can_be_paused() {
     })
     .await;
     let before = intact().await;
-    let control = async |what| node.node.node().scrub.send(what).await.unwrap();
-    control(Control::Pause(Duration::from_secs(1_000))).await;
-    control(Control::Begin).await;
+    let control = async |what: &str| {
+        let url = format!("http://{}/scrub/{what}", node.node.admin_address());
+        assert_eq!(node.http.post(url).send().await.unwrap().status(), 204);
+    };
+    control("pause?seconds=1000").await;
+    control("begin").await;
     let status = node.json("status").await;
     assert!(
         status["scrub"]["pausedForS"].as_u64() > Some(900),
         "{status}"
     );
     assert_eq!(intact().await, before);
-    control(Control::Resume).await;
+    control("resume").await;
     eventually("all were looked at", async || {
         intact().await == before + 3.0
     })
@@ -262,4 +266,48 @@ async fn a_pass_covers_everything_and_can_be_paused() {
     for node in nodes {
         node.stop().await;
     }
+}
+
+#[actix_web::test]
+async fn a_rebuilt_index_knows_objects_and_debts_and_another_chain_is_refused() {
+    let chain = chain(1);
+    let never = |config: &mut Config| {
+        config.accept.batch_delay = TimeSpan(Duration::from_secs(3_600));
+    };
+    let node = TestNode::start(&chain, 1, never).await;
+    for (id, file) in [(1, bytes(1, 40_000)), (2, bytes(2, 10))] {
+        create_for(&chain, id, &file);
+        assert_eq!(node.upload(id, &file).await.status(), 201);
+    }
+    let dir = node.stop().await;
+    let config = harness::config(1, dir.path());
+    let stranger = harness::chain(2);
+    let refused = rebuild_index(&config, stranger).await;
+    assert!(refused.is_err(), "{refused:?}");
+    // An index that knows nothing any more, not even its chain.
+    let index = dir.path().join("index");
+    fs::remove_dir_all(&index).unwrap();
+    fs::create_dir(&index).unwrap();
+    fs::write(index.join("mark"), "").unwrap();
+    let none = Arc::new(shared::chain::memory::Genesis::new().start());
+    let refused = rebuild_index(&config, none).await;
+    assert!(matches!(
+        refused,
+        Err(RebuildError::OtherChain { files: 2 })
+    ));
+    assert!(index.join("mark").exists(), "the old index is back");
+
+    let rebuilt = rebuild_index(&config, chain.clone()).await.unwrap();
+    assert_eq!(
+        (rebuilt.objects, rebuilt.owed, rebuilt.unmatched),
+        (2, 2, 0)
+    );
+    assert!(rebuilt.moved_to.unwrap().exists());
+    let node = TestNode::start_in(dir, &chain, 1, |_| {}).await;
+    eventually("the debts are paid", async || {
+        node.accepted(1) && node.accepted(2)
+    })
+    .await;
+    assert!(honest(&node, 1, &bytes(1, 40_000)).await);
+    node.stop().await;
 }

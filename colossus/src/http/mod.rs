@@ -6,6 +6,7 @@
 //! | [`download`] | the bytes of an object, its outboard |
 //! | [`state`] | what is held |
 //! | [`status`] | version and state of the node |
+//! | [`admin`] | the operator's requests, on the admin port |
 //! | [`errors`] | how errors of the rooms below become answers |
 
 use actix_web::{
@@ -16,6 +17,7 @@ use actix_web::{
 };
 use shared::api::{self, ApiError, ErrorKind};
 
+pub mod admin;
 pub mod download;
 pub mod errors;
 pub mod state;

@@ -13,6 +13,7 @@ use shared::{
 };
 
 use super::examine::Damage;
+use crate::node::now_ms;
 
 /// A damaged blob.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,23 @@ impl DamageBook {
             table,
             known: Arc::new(RwLock::new(known)),
         })
+    }
+
+    /// [`open`](Self::open), and notes these blobs whose files have another length than the object.
+    pub fn open_with(
+        database: &Database,
+        found: &[(ContentHash, u64)],
+    ) -> Result<Self, TableError> {
+        let book = Self::open(database)?;
+        for (hash, size) in found {
+            tracing::error!(%hash, size, "a stored file has another length than its object");
+            let damage = Damage {
+                wrong_length: true,
+                ..Damage::default()
+            };
+            book.add(*hash, *size, &damage, now_ms())?;
+        }
+        Ok(book)
     }
 
     /// What is known of a blob; `None` if no damage is.

@@ -9,9 +9,11 @@
 //! | [`look`] | the next few MiB of all that is held |
 //! | [`book`] | damage that is known and not mended: survives restarts, keeps bytes from being served |
 //! | [`repair`] | mends one blob from its own data or from other holders |
+//! | [`check`] | the same examination of a directory that no node has open |
 
 pub mod actor;
 pub mod book;
+pub mod check;
 pub mod core;
 pub mod examine;
 pub mod look;
