@@ -13,6 +13,7 @@ use shared::{
         Chain, ChainError, Signer,
         follower::{Follower, FollowerOptions, StatusMetrics, StatusView},
     },
+    hash::ContentHash,
     ids::BlockHash,
     p2p::identity::{IdentityError, NodeIdentity},
     supervise::{Exit, Watchdog, run_until_stop},
@@ -33,11 +34,17 @@ use crate::{
         discovery,
         swarm_task::{self, COMMANDS_MAX},
     },
-    node::{Node, Stop, Uploads},
+    node::{Node, Stop, Uploads, our_buckets},
     obligations::actor::{ObligationsActor, Readers},
     peer::Peers,
     receipts::Notary,
     replicate::actor::{ReplicateActor, UseNetwork},
+    scrub::{
+        self,
+        actor::{ScrubActor, StatusCell},
+        book::DamageBook,
+        repair::Repairer,
+    },
 };
 
 /// How long an actor has to take the request to stop.
@@ -141,6 +148,7 @@ impl Colossus {
             "object table stands"
         );
         drop(directory);
+        let damage = open_book(database.clone(), reconciled.damaged).await?;
 
         let registry = Registry::new();
         let metrics = Metrics::register(&registry)?;
@@ -170,6 +178,26 @@ impl Colossus {
         let (c, v, id) = (config.clone(), view.clone(), identity.peer_id());
         let peer = Arc::new(PeerSide::new(id, genesis, c, transactor, v));
         let notary = Notary::new(identity.clone(), peer.clone());
+        let scrub_status = StatusCell::default();
+        let buckets = {
+            let (config, view) = (config.clone(), view.clone());
+            move || our_buckets(&config, &view.read())
+        };
+        let scrub = ScrubActor::start_with(scrub::actor::Parts {
+            limits: config.scrub.limits(),
+            repairer: Repairer {
+                holdings: holdings.clone(),
+                peers: peers.clone(),
+                view: view.clone(),
+                book: damage.clone(),
+                our_buckets: Arc::new(buckets),
+            },
+            database: database.clone(),
+            metrics: metrics.clone(),
+            status: scrub_status.clone(),
+        })
+        .await?;
+
         let uploads = Uploads::new(config.uploads.clone(), metrics.clone());
         let mut node = Node {
             config,
@@ -179,6 +207,9 @@ impl Colossus {
             view,
             follower: status,
             holdings,
+            damage,
+            scrub_status,
+            scrub,
             uploads,
             metrics,
             accept_trouble,
@@ -194,12 +225,14 @@ impl Colossus {
         let node = web::Data::new(node);
         let (server, address) = start_http(&node, requests)?;
         let health = health(&node);
-        let admin = AdminServer::start(admin_address, registry, health).map_err(|cause| {
-            StartError::Listen {
-                address: admin_address,
-                cause,
-            }
-        })?;
+        let control = http::admin::routes(node.scrub.clone());
+        let admin =
+            AdminServer::start_with(admin_address, registry, health, control).map_err(|cause| {
+                StartError::Listen {
+                    address: admin_address,
+                    cause,
+                }
+            })?;
         let admin_at = admin.address();
         tracing::info!(%address, admin = %admin_at, worker = %node.config.worker, "colossus is ready");
         Ok(Self {
@@ -235,7 +268,8 @@ impl Colossus {
             .watch("obligations", &self.obligations)
             .watch("accept", &self.node.accept)
             .watch("replicate", &self.node.replicate)
-            .watch("janitor", &self.janitor);
+            .watch("janitor", &self.janitor)
+            .watch("scrub", &self.node.scrub);
         if let Some(network) = &self.node.network {
             watchdog = watchdog.watch("network", network);
         }
@@ -255,6 +289,7 @@ impl Colossus {
         if let Some(network) = &self.node.network {
             stop_actor(network).await;
         }
+        stop_actor(&self.node.scrub).await;
         stop_actor(&self.janitor).await;
         stop_actor(&self.node.accept).await;
         self.admin.stop().await;
@@ -307,15 +342,27 @@ async fn open_disk(config: Config) -> Result<(Option<Signer>, Disk), StartError>
         .unwrap_or(Err(StartError::Stopping))
 }
 
-async fn open_holdings(blobs: BlobStore, database: Database) -> Result<Holdings, StartError> {
+pub(crate) async fn open_holdings(
+    blobs: BlobStore,
+    database: Database,
+) -> Result<Holdings, StartError> {
     let open = move || Ok(Holdings::open(blobs, &database)?);
     tokio::task::spawn_blocking(open)
         .await
         .unwrap_or(Err(StartError::Stopping))
 }
 
+async fn open_book(
+    database: Database,
+    found: Vec<(ContentHash, u64)>,
+) -> Result<DamageBook, StartError> {
+    tokio::task::spawn_blocking(move || Ok(DamageBook::open_with(&database, &found)?))
+        .await
+        .unwrap_or(Err(StartError::Stopping))
+}
+
 /// Objects of one chain must never be taken for garbage because another chain does not know them.
-async fn check_genesis(
+pub(crate) async fn check_genesis(
     config: &Config,
     database: &Database,
     found: BlockHash,

@@ -1,4 +1,5 @@
-//! The command line: `serve` (the default), `config check`, `config print`. The reference server's
+//! The command line: `serve` (the default), `check`, `rebuild-index`, `config check`, `config print`.
+//! The reference server's
 //! names are accepted where they mean the same.
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
@@ -15,6 +16,8 @@ use shared::{
 use crate::{
     app::Colossus,
     config::{Config, ENV_PREFIX},
+    rebuild,
+    scrub::check::check,
 };
 
 /// Colossus, the storage node.
@@ -32,6 +35,11 @@ enum Command {
     /// Runs the node (also without a command).
     #[command(alias = "server")]
     Serve,
+    /// Verifies everything in the data directory, and changes nothing. The node must not run. Exit
+    /// code 1 if anything is damaged.
+    Check,
+    /// Makes the index again from the files and the chain. The node must not run.
+    RebuildIndex,
     /// Looks at the configuration.
     Config {
         #[command(subcommand)]
@@ -181,6 +189,8 @@ pub fn cli_main(args: Vec<OsString>) -> ExitCode {
     };
     match arguments.command {
         None | Some(Command::Serve) => serve(config),
+        Some(Command::Check) => check_data(&config),
+        Some(Command::RebuildIndex) => rebuild_index(&config),
         Some(Command::Config {
             what: ConfigCommand::Check,
         }) => {
@@ -217,11 +227,47 @@ fn serve(config: Config) -> ExitCode {
     }
 }
 
-async fn run(config: Config) -> anyhow::Result<Exit> {
-    let chain = SubxtChain::connect(config.chain.endpoints.clone())
+fn check_data(config: &Config) -> ExitCode {
+    match check(&config.data_dir, &mut std::io::stdout()) {
+        Ok(report) if report.is_good() => Exit::Stopped.into(),
+        Ok(_) => Exit::Failed.into(),
+        Err(error) => {
+            eprintln!("colossus: {error}");
+            Exit::Failed.into()
+        }
+    }
+}
+
+fn rebuild_index(config: &Config) -> ExitCode {
+    let rebuilding = async {
+        let chain: Arc<dyn Chain> = Arc::new(connect(config).await?);
+        anyhow::Ok(rebuild::rebuild_index(config, chain).await?)
+    };
+    match actix::System::new().block_on(rebuilding) {
+        Ok(rebuilt) => {
+            let (objects, owed) = (rebuilt.objects, rebuilt.owed);
+            println!("{objects} objects found, {owed} of them to be accepted on chain");
+            println!("{} files of no object on chain", rebuilt.unmatched);
+            if let Some(path) = rebuilt.moved_to {
+                println!("the old index is in {}", path.display());
+            }
+            Exit::Stopped.into()
+        }
+        Err(error) => {
+            eprintln!("colossus: {error:#}");
+            Exit::Failed.into()
+        }
+    }
+}
+
+async fn connect(config: &Config) -> anyhow::Result<SubxtChain> {
+    SubxtChain::connect(config.chain.endpoints.clone())
         .await
-        .context("the chain cannot be reached; give its address with --api-url")?;
-    let chain: Arc<dyn Chain> = Arc::new(chain);
+        .context("the chain cannot be reached; give its address with --api-url")
+}
+
+async fn run(config: Config) -> anyhow::Result<Exit> {
+    let chain: Arc<dyn Chain> = Arc::new(connect(&config).await?);
     let node = Colossus::start(config, chain).await?;
     Ok(node.run().await?)
 }
@@ -279,6 +325,24 @@ mod tests {
         std::fs::write(file.path(), "worker = 1\nspeed = 3\n").unwrap();
         let error = format!("{:#}", load(&["--config", &path]).unwrap_err());
         assert!(error.contains("speed"), "{error}");
+    }
+
+    #[test]
+    fn a_check_ends_with_a_code_for_scripts() {
+        let dir = tempfile::tempdir().unwrap();
+        let code = || {
+            let data_dir = dir.path().to_str().unwrap();
+            let args = ["colossus", "check", "--worker", "1", "--data-dir", data_dir];
+            format!("{:?}", cli_main(args.map(OsString::from).to_vec()))
+        };
+        let of = |exit: Exit| format!("{:?}", ExitCode::from(exit));
+        assert_eq!(code(), of(Exit::Failed), "there is nothing to check");
+        drop(shared::blob::BlobStore::open(&dir.path().join("objects")).unwrap());
+        assert_eq!(code(), of(Exit::Stopped));
+        let hash = shared::hash::ContentHash::of(b"right");
+        let path = format!("objects/blobs/{:02x}/{hash}", hash.0[0]);
+        std::fs::write(dir.path().join(path), "wrong").unwrap();
+        assert_eq!(code(), of(Exit::Failed));
     }
 
     #[test]

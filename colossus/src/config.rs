@@ -14,7 +14,7 @@ use shared::{
 };
 use tokio::time::Duration;
 
-use crate::{accept, replicate};
+use crate::{accept, replicate, scrub};
 
 /// Prefix of environment variables: `COLOSSUS__WORKER`, `COLOSSUS__HTTP__LISTEN`.
 pub const ENV_PREFIX: &str = "COLOSSUS";
@@ -55,6 +55,9 @@ pub struct Config {
     /// Removal of what the chain deleted.
     #[serde(default)]
     pub cleanup: CleanupConfig,
+    /// Verification and repair of what is held.
+    #[serde(default)]
+    pub scrub: ScrubConfig,
     /// Gossip.
     #[serde(default)]
     pub p2p: P2pConfig,
@@ -270,6 +273,52 @@ impl Default for CleanupConfig {
     }
 }
 
+/// `[scrub]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScrubConfig {
+    /// Everything held is verified once in this time.
+    pub period: TimeSpan,
+    /// Fastest pace, in bytes per second. The node goes slower when the period allows it.
+    pub bytes_per_second_max: ByteSize,
+    /// Slowest pace, in bytes per second, however little is held.
+    pub bytes_per_second_min: ByteSize,
+    /// Blobs repaired at once.
+    pub repairs_max: usize,
+    /// Wait after a repair that failed; doubles up to `retry_delay_max`.
+    pub retry_delay: TimeSpan,
+    /// Longest wait between two attempts at a repair.
+    pub retry_delay_max: TimeSpan,
+}
+
+impl Default for ScrubConfig {
+    fn default() -> Self {
+        Self {
+            period: TimeSpan::from_secs(30 * 24 * 3_600),
+            bytes_per_second_max: ByteSize(32 << 20),
+            bytes_per_second_min: ByteSize(2 << 20),
+            repairs_max: 2,
+            retry_delay: TimeSpan::from_secs(10),
+            retry_delay_max: TimeSpan::from_secs(3_600),
+        }
+    }
+}
+
+impl ScrubConfig {
+    /// As the core wants them.
+    pub fn limits(&self) -> scrub::core::Limits {
+        scrub::core::Limits {
+            bytes_per_second: self.bytes_per_second_max.0,
+            bytes_per_second_min: self.bytes_per_second_min.0,
+            period: self.period.0,
+            step_bytes: scrub::core::STEP_BYTES,
+            repairs_max: self.repairs_max,
+            retry_delay: self.retry_delay.0,
+            retry_delay_max: self.retry_delay_max.0,
+        }
+    }
+}
+
 /// `[p2p]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -339,6 +388,7 @@ impl Config {
             accept: AcceptConfig::default(),
             replicate: ReplicateConfig::default(),
             cleanup: CleanupConfig::default(),
+            scrub: ScrubConfig::default(),
             p2p: P2pConfig::default(),
             log: LogConfig::default(),
         }
@@ -361,6 +411,7 @@ impl Config {
                 "replicate.fetches_per_source_max",
                 self.replicate.fetches_per_source_max,
             ),
+            ("scrub.repairs_max", self.scrub.repairs_max),
         ] {
             if value == 0 {
                 return Err(InvalidConfig::Zero(name));
@@ -368,6 +419,20 @@ impl Config {
         }
         if self.replicate.bytes_per_second_min.0 == 0 {
             return Err(InvalidConfig::Zero("replicate.bytes_per_second_min"));
+        }
+        for (name, value) in [
+            (
+                "scrub.bytes_per_second_max",
+                self.scrub.bytes_per_second_max.0,
+            ),
+            (
+                "scrub.bytes_per_second_min",
+                self.scrub.bytes_per_second_min.0,
+            ),
+        ] {
+            if value == 0 {
+                return Err(InvalidConfig::Zero(name));
+            }
         }
         if self.chain.endpoints.is_empty() {
             return Err(InvalidConfig::NoEndpoint);

@@ -76,6 +76,17 @@ pub struct Reconciled {
     pub objects_found: Vec<ObjectId>,
     /// Files that no object on chain refers to; removed.
     pub files_removed: usize,
+    /// Blobs whose file has another length than the object; kept, to be mended.
+    pub damaged: Vec<(ContentHash, u64)>,
+}
+
+/// What was found of files without a record.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// Objects that are held again.
+    pub objects: Vec<ObjectId>,
+    /// Files that no object on chain refers to.
+    pub unmatched: HashSet<ContentHash>,
 }
 
 /// Cheap to clone; all clones are one.
@@ -103,14 +114,15 @@ struct Record {
 #[derive(Default)]
 struct Index {
     held: BTreeMap<ObjectId, Held>,
-    references: HashMap<ContentHash, u32>,
+    /// Blobs by hash: how many objects have it, and its bytes.
+    references: BTreeMap<ContentHash, (u32, u64)>,
     bytes: u64,
 }
 
 impl Index {
     fn insert(&mut self, object: ObjectId, held: Held) {
         if self.held.insert(object, held).is_none() {
-            *self.references.entry(held.hash).or_default() += 1;
+            self.references.entry(held.hash).or_insert((0, held.size)).0 += 1;
             self.bytes += held.size;
         }
     }
@@ -119,9 +131,9 @@ impl Index {
     fn remove(&mut self, object: ObjectId) -> Option<(Held, bool)> {
         let held = self.held.remove(&object)?;
         self.bytes = self.bytes.saturating_sub(held.size);
-        let left = self.references.get_mut(&held.hash).map_or(0, |count| {
-            *count -= 1;
-            *count
+        let left = self.references.get_mut(&held.hash).map_or(0, |blob| {
+            blob.0 -= 1;
+            blob.0
         });
         if left == 0 {
             self.references.remove(&held.hash);
@@ -176,6 +188,23 @@ impl Holdings {
     /// Ids of all objects held, ascending.
     pub fn ids(&self) -> Vec<ObjectId> {
         self.inner.index.read().held.keys().copied().collect()
+    }
+
+    /// The first blob from this hash on, and its bytes.
+    pub fn blob_from(&self, hash: ContentHash) -> Option<(ContentHash, u64)> {
+        let index = self.inner.index.read();
+        let mut from = index.references.range(hash..);
+        from.next().map(|(hash, (_, size))| (*hash, *size))
+    }
+
+    /// Ids of the objects with this hash. Walks all that is held.
+    pub fn objects_of(&self, hash: &ContentHash) -> Vec<ObjectId> {
+        let index = self.inner.index.read();
+        if !index.references.contains_key(hash) {
+            return Vec::new();
+        }
+        let same = index.held.iter().filter(|(_, held)| held.hash == *hash);
+        same.map(|(id, _)| *id).collect()
     }
 
     /// Number of objects and their bytes.
@@ -263,7 +292,12 @@ impl Holdings {
         let mut report = Reconciled::default();
         let lost: Vec<ObjectId> = {
             let index = self.inner.index.read();
-            let has_file = |held: &Held| files.get(&held.hash) == Some(&held.size);
+            for (hash, (_, size)) in &index.references {
+                if files.get(hash).is_some_and(|len| len != size) {
+                    report.damaged.push((*hash, *size));
+                }
+            }
+            let has_file = |held: &Held| files.contains_key(&held.hash);
             index
                 .held
                 .iter()
@@ -275,6 +309,26 @@ impl Holdings {
             self.remove(object).await?;
             report.records_dropped += 1;
         }
+        let found = self.find_again(&files, directory).await?;
+        report.objects_found = found.objects;
+        for hash in found.unmatched {
+            self.inner.blobs.remove(&hash).await?;
+            report.files_removed += 1;
+        }
+        Ok(report)
+    }
+
+    /// Records the objects whose files are there without a record. Removes nothing.
+    pub async fn recover(&self, directory: &Directory) -> Result<Recovered, HoldingsError> {
+        let files: HashMap<ContentHash, u64> = self.inner.blobs.list().await?.into_iter().collect();
+        self.find_again(&files, directory).await
+    }
+
+    async fn find_again(
+        &self,
+        files: &HashMap<ContentHash, u64>,
+        directory: &Directory,
+    ) -> Result<Recovered, HoldingsError> {
         let orphans: HashSet<ContentHash> = {
             let index = self.inner.index.read();
             files
@@ -283,25 +337,33 @@ impl Holdings {
                 .copied()
                 .collect()
         };
+        let mut found = Recovered::default();
         if orphans.is_empty() {
-            return Ok(report);
+            return Ok(found);
         }
-        let mut unmatched = orphans.clone();
+        found.unmatched = orphans.clone();
         for object in directory.objects.values() {
             let Ok(hash) = object.content_id.parse::<ContentHash>() else {
                 continue;
             };
-            if orphans.contains(&hash) && files.get(&hash) == Some(&object.size) {
-                self.store_copy(object.id, hash, None).await?;
-                unmatched.remove(&hash);
-                report.objects_found.push(object.id);
+            if !orphans.contains(&hash) {
+                continue;
+            }
+            // Kept whatever its state. If it is not held, it is fetched again over the file.
+            found.unmatched.remove(&hash);
+            if files.get(&hash) != Some(&object.size) {
+                tracing::error!(%hash, object = %object.id, "a file without a record has another length than its object");
+                continue;
+            }
+            match self.store_copy(object.id, hash, None).await {
+                Ok(_) => found.objects.push(object.id),
+                Err(HoldingsError::Blob(error @ BlobError::Damaged { .. })) => {
+                    tracing::error!(%error, object = %object.id, "a file without a record is damaged");
+                }
+                Err(error) => return Err(error),
             }
         }
-        for hash in unmatched {
-            self.inner.blobs.remove(&hash).await?;
-            report.files_removed += 1;
-        }
-        Ok(report)
+        Ok(found)
     }
 
     fn stripe(&self, hash: ContentHash) -> &tokio::sync::Mutex<()> {

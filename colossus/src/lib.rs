@@ -11,6 +11,8 @@
 //! | [`network`] | gossip: *bucket b holds object o* |
 //! | [`receipts`] | signed receipts for uploads, and what became of them |
 //! | [`janitor`] | lets go of what the chain deleted |
+//! | [`scrub`] | verifies what is held over and over, and mends what is damaged |
+//! | [`rebuild`] | the index made again from files and chain |
 //! | [`app`] | puts the parts together: start and stop order |
 //! | [`node`] | the parts as the HTTP handlers see them |
 //! | [`config`], [`metrics`], [`cli`] | knobs, figures, command line |
@@ -22,6 +24,7 @@
 //! - What was answered with 201 is on disk, synced and recorded, with its debt to the chain.
 //! - Nothing enters the blob store whose hash is not the chain's.
 //! - Actors carry control, never bytes; their decisions are pure cores without clock, disk or net.
+//! - Damage that is known is not served, across restarts, until it is mended.
 //! - Hints may be lost: truth is on disk and on chain, and everything is compared again.
 //!
 //! # What a crash loses
@@ -41,6 +44,8 @@ pub mod node;
 pub mod obligations;
 pub mod peer;
 pub mod receipts;
+pub mod rebuild;
 pub mod replicate;
+pub mod scrub;
 
 pub use cli::cli_main;

@@ -42,6 +42,18 @@ pub struct Metrics {
     pub fetches_in_flight: IntGauge,
     /// Objects removed because the chain deleted them.
     pub removed: IntCounter,
+    /// When the last full pass of the scrub ended, in seconds since the Unix epoch; 0 before.
+    pub scrub_last_pass: IntGauge,
+    /// Blobs the scrub is done with, by result (`intact`, `damaged`, `repaired`, `quarantined`).
+    pub scrub_objects: IntCounterVec,
+    /// Bytes the scrub has read.
+    pub scrub_bytes: IntCounter,
+    /// 1 if the last full pass is too long ago.
+    pub scrub_overdue: IntGauge,
+    /// Blobs damaged and not mended yet.
+    pub objects_errored: IntGauge,
+    /// Of those, blobs of which no other holder had a good copy.
+    pub objects_quarantined: IntGauge,
     /// Gossip messages received, by what was thought of them.
     pub gossip_received: IntCounterVec,
     /// Gossip messages published, by outcome.
@@ -104,6 +116,28 @@ impl Metrics {
             removed: make.counter(
                 "storage_objects_removed_total",
                 "Objects removed because the chain deleted them",
+            )?,
+            scrub_last_pass: make.gauge(
+                "storage_scrub_last_pass_timestamp_seconds",
+                "When the last full pass of the scrub ended",
+            )?,
+            scrub_objects: make.counters(
+                "storage_scrub_objects_total",
+                "Blobs the scrub is done with, by result",
+                &["result"],
+            )?,
+            scrub_bytes: make.counter("storage_scrub_bytes_total", "Bytes the scrub has read")?,
+            scrub_overdue: make.gauge(
+                "storage_scrub_overdue",
+                "1 if the last full pass of the scrub is too long ago",
+            )?,
+            objects_errored: make.gauge(
+                "storage_objects_errored",
+                "Blobs damaged and not mended yet",
+            )?,
+            objects_quarantined: make.gauge(
+                "storage_objects_quarantined",
+                "Damaged blobs of which no other holder had a good copy",
             )?,
             gossip_received: make.counters(
                 "storage_gossip_received_total",

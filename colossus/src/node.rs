@@ -35,6 +35,10 @@ use crate::{
     network::actor::{Announce, NetworkActor, PeerSide},
     receipts::Notary,
     replicate::actor::{ObjectHeld, ReplicateActor},
+    scrub::{
+        actor::{ScrubActor, StatusCell},
+        book::DamageBook,
+    },
 };
 
 /// Seconds after which an upload refused for want of a slot may come again.
@@ -61,6 +65,12 @@ pub struct Node {
     pub follower: StatusView,
     /// What is held.
     pub holdings: Holdings,
+    /// Damage that is known and not mended.
+    pub damage: DamageBook,
+    /// How the scrub stands.
+    pub scrub_status: StatusCell,
+    /// Verifies and mends.
+    pub scrub: Addr<ScrubActor>,
     /// Slots and room of uploads.
     pub uploads: Uploads,
     /// All metrics.

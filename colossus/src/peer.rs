@@ -9,6 +9,7 @@ use shared::{
     blob::{BlobError, Fault},
     hash::ContentHash,
     ids::{BagId, ObjectId},
+    range::ByteRange,
 };
 
 use crate::{
@@ -66,6 +67,15 @@ impl PeerError {
     }
 }
 
+/// What a part is a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The object's bytes.
+    Data,
+    /// Its outboard.
+    Outboard,
+}
+
 /// The client for other storage nodes. Cheap to clone.
 #[derive(Clone)]
 pub struct Peers {
@@ -107,17 +117,7 @@ impl Peers {
         if let Some(held) = holdings.store_copy(object, hash, None).await? {
             return Ok(held);
         }
-        let allowed = TRANSFER_TIME_MIN + Duration::from_secs(size / self.bytes_per_second_min);
-        let transfer = self.transfer(source, object, hash, size, holdings);
-        tokio::time::timeout(allowed, transfer)
-            .await
-            .unwrap_or_else(|_| {
-                let after_ms = allowed.as_millis() as u64;
-                Err(PeerError::TooSlow {
-                    source_root: source.to_string(),
-                    after_ms,
-                })
-            })
+        self.fetch_again(source, object, hash, size, holdings).await
     }
 
     async fn transfer(
@@ -146,6 +146,57 @@ impl Peers {
         }
         let verified = partial.finish().await?;
         Ok(holdings.store(object, verified, None).await?)
+    }
+
+    /// Fetches an object whole in place of what is here, verified as any other.
+    pub async fn fetch_again(
+        &self,
+        source: &Source,
+        object: ObjectId,
+        hash: ContentHash,
+        size: u64,
+        holdings: &Holdings,
+    ) -> Result<Held, PeerError> {
+        let transfer = self.transfer(source, object, hash, size, holdings);
+        self.in_time(source, size, transfer).await
+    }
+
+    /// Part of an object's bytes, or of its outboard's. Not verified.
+    pub async fn part(
+        &self,
+        source: &Source,
+        object: ObjectId,
+        of: Part,
+        range: ByteRange,
+    ) -> Result<Vec<u8>, PeerError> {
+        let node = self.pool.storage_node(&source.0)?;
+        let transfer = async {
+            let download = match of {
+                Part::Data => node.download(object, Some(range)).await?,
+                Part::Outboard => node.outboard(object, Some(range)).await?,
+            };
+            let bytes_max = usize::try_from(range.len()).unwrap_or(usize::MAX);
+            Ok(download.collect(bytes_max).await?)
+        };
+        self.in_time(source, range.len(), transfer).await
+    }
+
+    /// The transfer of so many bytes, unless it is too slow.
+    async fn in_time<T>(
+        &self,
+        source: &Source,
+        bytes: u64,
+        transfer: impl Future<Output = Result<T, PeerError>>,
+    ) -> Result<T, PeerError> {
+        let allowed = TRANSFER_TIME_MIN + Duration::from_secs(bytes / self.bytes_per_second_min);
+        tokio::time::timeout(allowed, transfer)
+            .await
+            .unwrap_or_else(|_| {
+                Err(PeerError::TooSlow {
+                    source_root: source.to_string(),
+                    after_ms: allowed.as_millis() as u64,
+                })
+            })
     }
 
     /// Ids of a bag that the source holds.

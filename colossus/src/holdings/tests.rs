@@ -125,6 +125,7 @@ async fn table_files_and_chain_are_brought_together() {
         records_dropped: 1,
         objects_found: vec![ObjectId(3)],
         files_removed: 1,
+        damaged: Vec::new(),
     };
     assert_eq!(report, expected);
     assert_eq!(holdings.ids(), [ObjectId(1), ObjectId(3)]);

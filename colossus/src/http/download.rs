@@ -1,9 +1,13 @@
 //! The bytes of an object, and its outboard, with ranges and conditional requests.
 //!
 //! What the chain has not accepted yet is served to other storage nodes, which owe it too, and to
-//! everybody only if so configured.
+//! everybody only if so configured. Bytes that are known to be damaged are served to nobody.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, HeaderValue},
+    web,
+};
 use shared::{
     api::{ApiError, ErrorKind, HOST_ID_HEADER, OUTBOARD_MEDIA_TYPE},
     blob::Stored,
@@ -12,10 +16,18 @@ use shared::{
 };
 
 use super::errors;
-use crate::{holdings::Held, node::Node};
+use crate::{
+    holdings::Held,
+    node::{Node, hint},
+    peer::Part,
+    scrub::actor::Suspect,
+};
 
 /// What is not accepted can still be deleted or replaced on chain at any moment.
 const PENDING_CACHE_CONTROL: &str = "no-store";
+
+/// Seconds after which a client may ask for a damaged object again.
+const DAMAGED_RETRY_AFTER_S: u32 = 30;
 
 /// `GET` and `HEAD /api/v1/files/{id}`
 pub async fn file(
@@ -23,7 +35,7 @@ pub async fn file(
     id: web::Path<String>,
     node: web::Data<Node>,
 ) -> Result<HttpResponse, ApiError> {
-    let found = find(&request, &id, &node).await?;
+    let found = find(&request, &id, &node, Part::Data).await?;
     let head = found.head(found.held.size, found.held.media_type);
     let file = found.stored.file();
     Ok(serve::respond_with(&request, &head, |range| {
@@ -37,7 +49,7 @@ pub async fn outboard(
     id: web::Path<String>,
     node: web::Data<Node>,
 ) -> Result<HttpResponse, ApiError> {
-    let found = find(&request, &id, &node).await?;
+    let found = find(&request, &id, &node, Part::Outboard).await?;
     let head = found.head(found.stored.outboard_len(), OUTBOARD_MEDIA_TYPE);
     // An empty outboard has no file, and none of its bytes are ever asked for.
     let file = found.stored.outboard().unwrap_or(found.stored.file());
@@ -63,7 +75,7 @@ impl Found {
     }
 }
 
-async fn find(request: &HttpRequest, id: &str, node: &Node) -> Result<Found, ApiError> {
+async fn find(request: &HttpRequest, id: &str, node: &Node, part: Part) -> Result<Found, ApiError> {
     let object: ObjectId = id.parse()?;
     let caller = request
         .headers()
@@ -90,15 +102,33 @@ async fn find(request: &HttpRequest, id: &str, node: &Node) -> Result<Found, Api
         let message = format!("object {object} is not accepted on chain yet; try again shortly");
         return Err(ApiError::new(ErrorKind::NotAccepted, message));
     }
-    let stored = node
-        .holdings
-        .open_files(&held)
-        .await
-        .map_err(errors::from_blob)?;
-    let stored = stored.ok_or_else(not_held)?;
+    if is_withheld(request, &held, node, part) {
+        let message = format!(
+            "object {object} is damaged on this node and being repaired: take it from another node"
+        );
+        return Err(
+            ApiError::new(ErrorKind::Unavailable, message).retry_after(DAMAGED_RETRY_AFTER_S)
+        );
+    }
+    let opened = node.holdings.open_files(&held).await;
+    if !matches!(opened, Ok(Some(_))) {
+        hint(&node.scrub, Suspect(held.hash), "scrub", &node.metrics);
+    }
+    let stored = opened.map_err(errors::from_blob)?.ok_or_else(not_held)?;
     Ok(Found {
         held,
         stored,
         accepted: accepted == Some(true),
     })
+}
+
+/// Would the answer hold bytes that are known to be damaged?
+fn is_withheld(request: &HttpRequest, held: &Held, node: &Node, part: Part) -> bool {
+    let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
+    match part {
+        // A range under a condition may be answered with the whole.
+        Part::Data if header(header::IF_RANGE).is_some() => node.damage.withholds(&held.hash, None),
+        Part::Data => node.damage.withholds(&held.hash, header(header::RANGE)),
+        Part::Outboard => node.damage.withholds_outboard(&held.hash),
+    }
 }

@@ -7,6 +7,7 @@
 //! | [`receipt`] | the receipt of an upload, and what became of it |
 //! | [`state`] | what is held |
 //! | [`status`] | version and state of the node |
+//! | [`admin`] | the operator's requests, on the admin port |
 //! | [`errors`] | how errors of the rooms below become answers |
 
 use actix_web::{
@@ -17,6 +18,7 @@ use actix_web::{
 };
 use shared::api::{self, ApiError, ErrorKind};
 
+pub mod admin;
 pub mod download;
 pub mod errors;
 pub mod receipt;

@@ -1,5 +1,5 @@
 //! Version and state of the node, for people, clients and other nodes: the contract's fields, and
-//! beside them the peer id with its bindings, the chain follower and the outbox.
+//! beside them the peer id with its bindings, the chain follower, the outbox and the scrub.
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use shared::{
     p2p::binding::SignedBinding,
 };
 
-use crate::{accept::actor::AcceptTrouble, node::Node};
+use crate::{accept::actor::AcceptTrouble, node::Node, scrub::actor::ScrubStatus};
 
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -28,6 +28,7 @@ struct Status {
     bindings: Vec<SignedBinding>,
     accept: AcceptStatus,
     replication: ReplicationStatus,
+    scrub: ScrubStatus,
 }
 
 #[derive(Serialize)]
@@ -108,5 +109,6 @@ pub async fn status(node: web::Data<Node>) -> HttpResponse {
             missing: node.metrics.objects.with_label_values(&["missing"]).get(),
             fetching: node.metrics.fetches_in_flight.get(),
         },
+        scrub: node.scrub_status.get(),
     })
 }

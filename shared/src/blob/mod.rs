@@ -6,6 +6,7 @@
 //! | [`store`] | [`BlobStore`]: the directory; opening, finding, listing, removing |
 //! | [`partial`] | [`Partial`] and [`Verified`]: an object on its way in |
 //! | [`stored`] | [`Stored`]: an object that is there, with its open files |
+//! | [`mend`] | the files as they are, to be examined and mended; an inventory without opening |
 //! | [`error`] | [`BlobError`]: what went wrong, and whose fault it is |
 //! | [`disk`] | [`Disk`]: the few operations that change the disk, to be replaced in tests |
 //!
@@ -27,6 +28,7 @@
 
 pub mod disk;
 pub mod error;
+pub mod mend;
 pub mod partial;
 pub mod store;
 pub mod stored;
@@ -39,6 +41,7 @@ mod tests;
 
 pub use disk::{Disk, RealDisk};
 pub use error::{BlobError, Fault};
+pub use mend::{Inventory, RawFile, RawFiles};
 pub use partial::{Partial, Verified};
 pub use store::BlobStore;
 pub use stored::Stored;

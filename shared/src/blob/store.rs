@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What an outboard's name has behind that of its data.
-const OUTBOARD_SUFFIX: &str = ".ob";
+pub(super) const OUTBOARD_SUFFIX: &str = ".ob";
 
 /// Bytes read at once when an outboard is made again from its data.
 const READ_BYTES: usize = 1024 * 1024;
@@ -53,11 +53,18 @@ pub(super) struct Dirs {
 }
 
 impl Dirs {
-    fn blobs(&self) -> PathBuf {
+    pub(super) fn new(root: &Path) -> Self {
+        Self {
+            root: root.into(),
+            temp_count: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn blobs(&self) -> PathBuf {
         self.root.join("blobs")
     }
 
-    fn tmp(&self) -> PathBuf {
+    pub(super) fn tmp(&self) -> PathBuf {
         self.root.join("tmp")
     }
 
@@ -65,7 +72,7 @@ impl Dirs {
         self.blobs().join(format!("{first_byte:02x}"))
     }
 
-    fn data(&self, hash: &ContentHash) -> PathBuf {
+    pub(super) fn data(&self, hash: &ContentHash) -> PathBuf {
         self.shard(hash.0[0]).join(hash.to_string())
     }
 
@@ -92,10 +99,7 @@ impl BlobStore {
 
     /// [`open`](Self::open) on a disk of one's own.
     pub fn open_on(dir: &Path, disk: Arc<dyn Disk>) -> Result<Self, BlobError> {
-        let dirs = Dirs {
-            root: dir.into(),
-            temp_count: AtomicU64::new(0),
-        };
+        let dirs = Dirs::new(dir);
         let unusable = |what: &Path, error: io::Error| BlobError::Unusable {
             dir: dir.into(),
             reason: format!(
@@ -296,15 +300,36 @@ impl BlobStore {
                 actual: built.hash,
             });
         }
-        let temp = Dirs::outboard_of(&self.inner.dirs.temp(&stored.hash));
-        let mut outboard = TempFile::create(&self.inner.disk, temp)?;
-        outboard.write_at(&built.into_outboard(), 0)?;
-        outboard.sync()?;
+        self.replace_outboard(&stored.hash, &built.into_outboard())
+            .map(drop)
+    }
+
+    /// Give a verified and synced outboard its name, if its data is there; says whether it is.
+    pub(super) fn name_outboard(
+        &self,
+        data: &Path,
+        outboard: &mut TempFile,
+    ) -> Result<bool, BlobError> {
         {
             let _naming = self.inner.naming.lock();
-            outboard.publish(&Dirs::outboard_of(&stored.path))?;
+            if open_file(data)?.is_none() {
+                return Ok(false);
+            }
+            outboard.publish(&Dirs::outboard_of(data))?;
         }
-        self.sync_shard(&stored.path)
+        self.sync_shard(data).map(|()| true)
+    }
+
+    pub(super) fn data_path(&self, hash: &ContentHash) -> PathBuf {
+        self.inner.dirs.data(hash)
+    }
+
+    pub(super) fn temp_path(&self, hash: &ContentHash) -> PathBuf {
+        self.inner.dirs.temp(hash)
+    }
+
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.inner.disk
     }
 
     fn unlink(&self, hash: ContentHash) -> Result<bool, BlobError> {
@@ -419,7 +444,7 @@ fn open(hash: ContentHash, path: &Path) -> Result<Option<Found>, BlobError> {
     }))
 }
 
-fn open_file(path: &Path) -> Result<Option<(File, u64)>, BlobError> {
+pub(super) fn open_file(path: &Path) -> Result<Option<(File, u64)>, BlobError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -432,7 +457,7 @@ fn open_file(path: &Path) -> Result<Option<(File, u64)>, BlobError> {
     Ok(Some((file, len)))
 }
 
-fn read_dir(dir: &Path) -> Result<Vec<(OsString, PathBuf)>, BlobError> {
+pub(super) fn read_dir(dir: &Path) -> Result<Vec<(OsString, PathBuf)>, BlobError> {
     let read = || -> io::Result<_> {
         fs::read_dir(dir)?
             .map(|entry| entry.map(|entry| (entry.file_name(), entry.path())))

@@ -58,6 +58,16 @@ pub struct AdminServer {
 impl AdminServer {
     /// Binds the address (port 0 takes a free one) and serves from now on. Needs an actix system.
     pub fn start(address: SocketAddr, registry: Registry, health: Health) -> io::Result<Self> {
+        Self::start_with(address, registry, health, |_| {})
+    }
+
+    /// [`start`](Self::start) with routes of the node's own: what only its operator may ask for.
+    pub fn start_with(
+        address: SocketAddr,
+        registry: Registry,
+        health: Health,
+        routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    ) -> io::Result<Self> {
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(web::Data::new(registry.clone()))
@@ -65,6 +75,7 @@ impl AdminServer {
                 .route("/metrics", web::get().to(metrics))
                 .route("/livez", web::get().to(livez))
                 .route("/readyz", web::get().to(readyz))
+                .configure(routes.clone())
         })
         .workers(1)
         .max_connections(CONNECTIONS_MAX)

@@ -1,0 +1,225 @@
+//! The files of a blob as they are, whatever their state, and the two ways to mend them: bytes in
+//! place, and another outboard. Everything here blocks: call it on the blocking pool.
+//!
+//! Mending in place is not atomic, and need not be: what is written was verified before, so a torn
+//! write leaves a part damaged that was damaged before.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::{
+    BlobError, BlobStore,
+    store::{Dirs, open_file, read_dir},
+    temp::TempFile,
+};
+use crate::hash::ContentHash;
+
+/// A file and its length, which may not be what it should be.
+#[derive(Debug)]
+pub struct RawFile {
+    file: File,
+    len: u64,
+}
+
+impl RawFile {
+    /// Bytes it has.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Has it none?
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Fills the buffer from an offset; an error when the file ends before.
+    pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+}
+
+/// What lies on disk under a blob's name.
+#[derive(Debug)]
+pub struct RawFiles {
+    /// The data.
+    pub data: Option<RawFile>,
+    /// The outboard; objects of one group have none.
+    pub outboard: Option<RawFile>,
+}
+
+impl RawFiles {
+    /// Opens the files of which the data has this path. Nothing is checked, nothing made again.
+    pub fn open(data: &Path) -> Result<Self, BlobError> {
+        let raw = |path: &Path| {
+            Ok::<_, BlobError>(open_file(path)?.map(|(file, len)| RawFile { file, len }))
+        };
+        Ok(Self {
+            data: raw(data)?,
+            outboard: raw(&Dirs::outboard_of(data))?,
+        })
+    }
+}
+
+impl BlobStore {
+    /// The files of a blob as they are.
+    pub fn raw_files(&self, hash: &ContentHash) -> Result<RawFiles, BlobError> {
+        RawFiles::open(&self.data_path(hash))
+    }
+
+    /// Writes verified bytes into a blob's data file, which must exist, and makes them durable.
+    pub fn patch(&self, hash: &ContentHash, bytes: &[u8], offset: u64) -> Result<(), BlobError> {
+        let path = self.data_path(hash);
+        let file = open_to_write(&path)?;
+        let written = self.disk().write_at(&file, bytes, offset);
+        written.map_err(|error| BlobError::io("write", &path, error))?;
+        let synced = self.disk().sync(&file);
+        synced.map_err(|error| BlobError::io("make durable", &path, error))
+    }
+
+    /// Cuts off what a data file has behind the object's end. A shorter file stays as it is.
+    pub fn cut(&self, hash: &ContentHash, size: u64) -> Result<(), BlobError> {
+        let path = self.data_path(hash);
+        let file = open_to_write(&path)?;
+        let cut = || -> io::Result<()> {
+            if file.metadata()?.len() > size {
+                file.set_len(size)?;
+                file.sync_all()?;
+            }
+            Ok(())
+        };
+        cut().map_err(|error| BlobError::io("shorten", &path, error))
+    }
+
+    /// Gives a blob another outboard, verified by the caller. Says whether the blob is still there.
+    pub fn replace_outboard(&self, hash: &ContentHash, bytes: &[u8]) -> Result<bool, BlobError> {
+        let path = self.data_path(hash);
+        let mut temp = TempFile::create(self.disk(), Dirs::outboard_of(&self.temp_path(hash)))?;
+        temp.write_at(bytes, 0)?;
+        temp.sync()?;
+        self.name_outboard(&path, &mut temp)
+    }
+}
+
+fn open_to_write(path: &Path) -> Result<File, BlobError> {
+    let opened = OpenOptions::new().write(true).open(path);
+    opened.map_err(|error| BlobError::io("open", path, error))
+}
+
+/// Everything in a store's directory, found without opening the store.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// Data files by the hash in their name.
+    pub blobs: Vec<(ContentHash, PathBuf)>,
+    /// Outboards without data; removed when the store is opened.
+    pub lone_outboards: Vec<PathBuf>,
+    /// Objects on their way in when the process ended; removed when the store is opened.
+    pub leftovers: Vec<PathBuf>,
+    /// Names that are not the store's.
+    pub foreign: Vec<PathBuf>,
+    /// Keeps other processes from opening the store.
+    _lock: Option<File>,
+}
+
+impl Inventory {
+    /// Looks through a directory. Changes nothing, and keeps the store from being opened as long as
+    /// the value lives; refuses while a process has it open.
+    pub fn take(dir: &Path) -> Result<Self, BlobError> {
+        let dirs = Dirs::new(dir);
+        let lock = open_file(&dir.join("lock"))?.map(|(file, _)| file);
+        if let Some(lock) = &lock {
+            flock(lock, FlockOperation::NonBlockingLockShared)
+                .map_err(|_| BlobError::InUse { dir: dir.into() })?;
+        }
+        let mut inventory = Self {
+            _lock: lock,
+            ..Self::default()
+        };
+        for (_, path) in read_dir(&dirs.tmp())? {
+            inventory.leftovers.push(path);
+        }
+        for (_, shard) in read_dir(&dirs.blobs())? {
+            if !shard.is_dir() {
+                inventory.foreign.push(shard);
+                continue;
+            }
+            for (name, path) in read_dir(&shard)? {
+                let name = name.to_string_lossy();
+                let (stem, is_outboard) = match name.strip_suffix(super::store::OUTBOARD_SUFFIX) {
+                    Some(stem) => (stem, true),
+                    None => (&*name, false),
+                };
+                match stem.parse::<ContentHash>() {
+                    Ok(hash) if dirs.data(&hash) != shard.join(stem) => {
+                        inventory.foreign.push(path);
+                    }
+                    Ok(hash) if !is_outboard => inventory.blobs.push((hash, path)),
+                    Ok(_) => {
+                        if fs::symlink_metadata(shard.join(stem)).is_err() {
+                            inventory.lone_outboards.push(path);
+                        }
+                    }
+                    Err(_) => inventory.foreign.push(path),
+                }
+            }
+        }
+        inventory.blobs.sort();
+        Ok(inventory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn store_with(bytes: &[u8]) -> (tempfile::TempDir, BlobStore, ContentHash) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = BlobStore::open(dir.path()).unwrap();
+        let hash = ContentHash::of(bytes);
+        let mut partial = store.begin(hash, bytes.len() as u64).await.unwrap();
+        partial.write(bytes.to_vec().into()).await.unwrap();
+        partial.finish().await.unwrap().commit().await.unwrap();
+        (dir, store, hash)
+    }
+
+    #[tokio::test]
+    async fn bytes_are_mended_in_place_and_nothing_is_made_from_nothing() {
+        let bytes = vec![7; 40_000];
+        let (_dir, store, hash) = store_with(&bytes).await;
+        let path = store.data_path(&hash);
+        fs::write(&path, vec![9; 50_000]).unwrap();
+        store.cut(&hash, 40_000).unwrap();
+        store.patch(&hash, &bytes[..20_000], 0).unwrap();
+        store.patch(&hash, &bytes[20_000..], 20_000).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+        fs::remove_file(&path).unwrap();
+        assert!(store.patch(&hash, &bytes, 0).is_err());
+        assert!(!store.replace_outboard(&hash, b"x").unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_inventory_names_everything_and_waits_for_nobody() {
+        let (dir, store, hash) = store_with(&vec![1; 20_000]).await;
+        assert!(matches!(
+            Inventory::take(dir.path()),
+            Err(BlobError::InUse { .. })
+        ));
+        let path = store.data_path(&hash);
+        drop(store);
+        let shard = path.parent().unwrap();
+        fs::write(shard.join("note.txt"), "").unwrap();
+        fs::write(dir.path().join("tmp/half"), "").unwrap();
+        let lone = ContentHash::of(b"lone");
+        let lone = Dirs::new(dir.path()).data(&lone);
+        fs::write(Dirs::outboard_of(&lone), "").unwrap();
+        let inventory = Inventory::take(dir.path()).unwrap();
+        assert_eq!(inventory.blobs, [(hash, path)]);
+        assert_eq!(inventory.lone_outboards, [Dirs::outboard_of(&lone)]);
+        assert_eq!((inventory.leftovers.len(), inventory.foreign.len()), (1, 1));
+    }
+}
