@@ -3,8 +3,10 @@
 //!
 //! - [`core`]: the decisions, pure
 //! - [`actor`]: the mailbox, the timer and the hands
+//! - `disk`: a turn of disk work, and what becomes of it when it panics
 
 pub mod actor;
 pub mod core;
+mod disk;
 
 pub use actor::{Admission, Counts, CountsNow, Keeper, Purge, PurgeUnwanted, Stop, Touched, Want};
