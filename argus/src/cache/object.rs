@@ -376,6 +376,8 @@ mod tests {
                             drop(second);
                             leases.fetch_add(1, Ordering::Relaxed);
                         }
+                        // A moment without a lease, so that there is something to retire.
+                        std::thread::yield_now();
                     }
                 });
             }
