@@ -1,7 +1,8 @@
-//! The command line: `argus serve`, `argus config print|check`.
+//! The command line: `argus serve`, `argus config print|check`, `argus cache replay`.
 
 use std::{
     ffi::OsString,
+    fmt::Display,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -19,6 +20,7 @@ use shared::{
 use crate::{
     config::{Config, ConfigProblem, ENV_PREFIX},
     node::Node,
+    policy::command::Replay,
 };
 
 /// Pause between attempts to reach the chain at the start.
@@ -39,6 +41,15 @@ enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Find out what a cache would keep.
+    #[command(subcommand)]
+    Cache(CacheCommand),
+}
+
+#[derive(Subcommand)]
+enum CacheCommand {
+    /// Replay requests against every policy and compare what they would have kept.
+    Replay(Box<Replay>),
 }
 
 #[derive(Subcommand)]
@@ -102,33 +113,42 @@ pub fn cli_main(args: Vec<OsString>) -> ExitCode {
             };
         }
     };
-    let layers = match &cli.command {
-        Command::Serve(layers)
-        | Command::Config(ConfigCommand::Print(layers) | ConfigCommand::Check(layers)) => layers,
+    let exit = match &cli.command {
+        Command::Serve(layers) => with_config(layers, serve),
+        Command::Config(ConfigCommand::Check(layers)) => with_config(layers, |_| {
+            println!("the configuration can be used");
+            Exit::Stopped
+        }),
+        Command::Config(ConfigCommand::Print(layers)) => {
+            with_config(layers, |config| printed(config::print(&config)))
+        }
+        Command::Cache(CacheCommand::Replay(replay)) => {
+            printed(replay.run().map_err(|error| format!("{error:#}")))
+        }
     };
-    let config = match load(layers) {
-        Ok(config) => config,
+    exit.into()
+}
+
+fn with_config(layers: &Layers, run: impl FnOnce(Config) -> Exit) -> Exit {
+    match load(layers) {
+        Ok(config) => run(config),
         Err(error) => {
             eprintln!("argus: {error}");
-            return Exit::Misconfigured.into();
+            Exit::Misconfigured
         }
-    };
-    match cli.command {
-        Command::Serve(_) => serve(config).into(),
-        Command::Config(ConfigCommand::Check(_)) => {
-            println!("the configuration can be used");
-            Exit::Stopped.into()
+    }
+}
+
+fn printed(result: Result<impl Display, impl Display>) -> Exit {
+    match result {
+        Ok(text) => {
+            println!("{text}");
+            Exit::Stopped
         }
-        Command::Config(ConfigCommand::Print(_)) => match config::print(&config) {
-            Ok(text) => {
-                println!("{text}");
-                Exit::Stopped.into()
-            }
-            Err(error) => {
-                eprintln!("argus: {error}");
-                Exit::Failed.into()
-            }
-        },
+        Err(error) => {
+            eprintln!("argus: {error}");
+            Exit::Failed
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! | [`fill`] | how objects come from storage nodes: extents, proofs, sources |
 //! | [`content`] | [`content::Content`]: hash and size, the key of the cache |
 //! | [`node`] | puts the parts together: start and stop order |
+//! | [`policy`] | eviction and admission policies, and `argus cache replay`, which measures them |
 //! | [`config`], [`metrics`], [`cli`] | knobs, figures, command line |
 //!
 //! Reading order: `http::asset`, `cache::object`, `cache::keeper::core`, `fill::task`, `fill::extent`.
@@ -34,6 +35,7 @@ pub mod fill;
 pub mod http;
 pub mod metrics;
 pub mod node;
+pub mod policy;
 
 pub use cli::cli_main;
 pub use node::{Node, StartError};

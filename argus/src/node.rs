@@ -158,9 +158,12 @@ impl Node {
         self.admin.address()
     }
 
-    /// The actors without which the node is to end.
+    /// The actors and tasks without which the node is to end: without the keeper nothing gets in, and
+    /// without the chain follower what was deleted on chain would be served for ever.
     pub fn watchdog(&self) -> Watchdog {
-        Watchdog::new().watch("cache keeper", &self.keeper)
+        Watchdog::new()
+            .watch("cache keeper", &self.keeper)
+            .watch_task("chain follower", self.following.abort_handle())
     }
 
     /// Stops: no new requests, answers under way get their time, then what was verified is made

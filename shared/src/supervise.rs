@@ -8,7 +8,10 @@
 use std::{fmt, process::ExitCode, time::Duration};
 
 use actix::{Actor, Addr};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::AbortHandle,
+};
 
 /// How often the watchdog looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -78,10 +81,10 @@ pub fn stop_requested() -> std::io::Result<impl Future<Output = StopSignal> + Se
     })
 }
 
-/// Is this actor alive? Holds no strong address, so it does not keep the actor running.
+/// Is this actor or task alive? Holds no strong address, so it does not keep the actor running.
 type Alive = Box<dyn Fn() -> bool>;
 
-/// Watches the actors a node cannot do without.
+/// Watches the actors and tasks a node cannot do without.
 #[derive(Default)]
 pub struct Watchdog {
     critical: Vec<(&'static str, Alive)>,
@@ -101,7 +104,14 @@ impl Watchdog {
         self
     }
 
-    /// Resolves with the name of the first critical actor that is gone; never, while all live.
+    /// Watches this task as well: one that has ended, by a panic or otherwise, is dead.
+    pub fn watch_task(mut self, name: &'static str, task: AbortHandle) -> Self {
+        self.critical
+            .push((name, Box::new(move || !task.is_finished())));
+        self
+    }
+
+    /// Resolves with the name of the first critical actor or task that is gone; never, while all live.
     pub async fn first_dead(self) -> &'static str {
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
@@ -168,6 +178,20 @@ mod tests {
         let watchdog = Watchdog::new().watch("dropped", &actor);
         drop(actor);
         assert_eq!(watchdog.first_dead().await, "dropped");
+    }
+
+    #[actix::test]
+    async fn the_end_of_a_critical_task_is_noticed_however_it_ends() {
+        let endless = tokio::spawn(std::future::pending::<()>());
+        let panics = tokio::spawn(async { panic!("a bug") });
+        let returns = tokio::spawn(async {});
+        for task in [panics, returns] {
+            let watchdog = Watchdog::new()
+                .watch_task("endless", endless.abort_handle())
+                .watch_task("ends", task.abort_handle());
+            assert_eq!(watchdog.first_dead().await, "ends");
+        }
+        endless.abort();
     }
 
     #[test]

@@ -336,3 +336,67 @@ async fn read(file: &Arc<File>, position: u64, want: u64) -> io::Result<Bytes> {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use shared::hash::ContentHash;
+
+    use super::*;
+
+    /// Readers take and drop leases on one object after the other while the keeper's side gives the
+    /// objects up and puts fresh ones in their place: nobody holds a lease on what has been given up.
+    #[test]
+    fn no_lease_survives_or_follows_a_retirement() {
+        const READERS: usize = 4;
+        const RETIREMENTS: usize = 2_000;
+        let content = Content {
+            hash: ContentHash::of(b"x"),
+            size: 1,
+        };
+        let file = Arc::new(tempfile::tempfile().expect("a file in the temporary directory"));
+        let fresh = || {
+            let present = Present::new(content.layout().groups());
+            let gone = AtomicBool::new(false);
+            Arc::new((Arc::new(Object::new(content, file.clone(), present)), gone))
+        };
+        let current = RwLock::new(fresh());
+        let stop = AtomicBool::new(false);
+        let leases = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..READERS {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        let seen = current.read().clone();
+                        if let Some(lease) = Lease::new(&seen.0) {
+                            let second = lease.clone();
+                            drop(lease);
+                            assert!(!seen.1.load(Ordering::Acquire), "evicted under a reader");
+                            drop(second);
+                            leases.fetch_add(1, Ordering::Relaxed);
+                        }
+                        // A moment without a lease, so that there is something to retire.
+                        std::thread::yield_now();
+                    }
+                });
+            }
+            let mut retired = 0;
+            while retired < RETIREMENTS {
+                let victim = current.read().clone();
+                if victim.0.retire() {
+                    victim.1.store(true, Ordering::Release);
+                    assert!(Lease::new(&victim.0).is_none());
+                    *current.write() = fresh();
+                    retired += 1;
+                }
+                // Readers get their turn, so that there is something to race with.
+                std::thread::yield_now();
+            }
+            while leases.load(Ordering::Relaxed) == 0 {
+                std::thread::yield_now();
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+}

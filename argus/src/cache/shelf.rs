@@ -47,6 +47,14 @@ pub enum ShelfError {
         #[source]
         cause: io::Error,
     },
+    /// The work was not done to its end: a bug, or the process is ending.
+    #[error("disk work for {content} ended early: {why}")]
+    Lost {
+        /// What it was for.
+        content: Content,
+        /// Why.
+        why: String,
+    },
 }
 
 impl ShelfError {

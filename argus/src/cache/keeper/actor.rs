@@ -15,7 +15,10 @@ use actix::{
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::core::{Core, Effect, Event, Holding, Limits, NotKept, Readers};
+use super::{
+    core::{Core, Effect, Event, Holding, Limits, NotKept, Readers},
+    disk::{self, Job},
+};
 use crate::{
     cache::{
         Lease, Object, OpenObjects, Shelf, ShelfError,
@@ -135,13 +138,6 @@ pub struct Keeper {
 struct Wants {
     asset: Asset,
     waiting: Vec<oneshot::Sender<Admission>>,
-}
-
-/// Work for the disk.
-#[derive(Clone, Copy)]
-enum Job {
-    Remove(Content),
-    Open(Content),
 }
 
 struct OpenReaders<'a>(&'a HashMap<Content, Arc<Object>>);
@@ -270,14 +266,11 @@ impl Keeper {
         }
         self.disk_busy = true;
         let (shelf, jobs) = (self.shelf.clone(), std::mem::take(&mut self.jobs));
-        let turn = tokio::task::spawn_blocking(move || disk_turn(&shelf, jobs)).into_actor(self);
+        let turn = disk::turn(shelf, jobs).into_actor(self);
         ctx.spawn(turn.map(|opened, keeper, ctx| {
             keeper.disk_busy = false;
-            match opened {
-                Ok(opened) => opened
-                    .into_iter()
-                    .for_each(|(content, files)| keeper.opened(content, files, ctx)),
-                Err(error) => tracing::error!(%error, "disk work of the cache was lost"),
+            for (content, files) in opened {
+                keeper.opened(content, files, ctx);
             }
             keeper.start_disk_turn(ctx);
             keeper.finish_stop(ctx);
@@ -366,22 +359,6 @@ impl Keeper {
             let _ = done.send(());
         }));
     }
-}
-
-/// Does the jobs in order and returns what was opened.
-fn disk_turn(shelf: &Shelf, jobs: Vec<Job>) -> Vec<(Content, Result<Files, ShelfError>)> {
-    let mut opened = Vec::new();
-    for job in jobs {
-        match job {
-            Job::Open(content) => opened.push((content, shelf.files(&content))),
-            Job::Remove(content) => {
-                if let Err(error) = shelf.remove(&content) {
-                    tracing::error!(%error, "an evicted object cannot be removed");
-                }
-            }
-        }
-    }
-    opened
 }
 
 impl Actor for Keeper {

@@ -3,9 +3,11 @@
 //!
 //! - [`core`]: the decisions, pure
 //! - [`actor`]: the mailbox, the timer and the hands
+//! - `disk`: a turn of disk work, and what becomes of it when it panics
 
 pub mod actor;
 pub mod core;
+mod disk;
 
 pub use actor::{
     Admission, Counts, CountsNow, Held, Holds, Keeper, Purge, PurgeUnwanted, Stop, Touched, Want,

@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use argus::{Node, config::Config};
 use shared::{
     chain::{
+        Chain,
         event::{NewObject, StorageEvent},
         memory::{Genesis, MemoryChain},
     },
@@ -110,8 +111,12 @@ impl Setup {
     }
 
     pub async fn start_in(&self, dir: &Path) -> Edge {
+        self.start_with(dir, self.chain.clone()).await
+    }
+
+    pub async fn start_with(&self, dir: &Path, chain: Arc<dyn Chain>) -> Edge {
         let config = toml_free_config(self, dir);
-        let node = Node::start(config, self.chain.clone()).await.unwrap();
+        let node = Node::start(config, chain).await.unwrap();
         let root = format!("http://{}", node.address());
         Edge {
             node,

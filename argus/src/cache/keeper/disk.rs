@@ -1,0 +1,166 @@
+//! A turn of disk work for the keeper: the jobs in order on the blocking pool. Whatever happens in one,
+//! the others are done, and everything that was to be opened gets an answer: somebody waits for it.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use tokio::task::spawn_blocking;
+
+use crate::{
+    cache::{Shelf, ShelfError, shelf::Files},
+    content::Content,
+};
+
+/// Work for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Job {
+    /// Remove an object's files.
+    Remove(Content),
+    /// Open them.
+    Open(Content),
+}
+
+/// What was to be opened, and what came of it.
+pub(super) type Opened<F> = Vec<(Content, Result<F, ShelfError>)>;
+
+/// The hands on the disk.
+pub(super) trait Disk: Send + Sync + 'static {
+    /// An object's open files.
+    type Files: Send + 'static;
+    /// Opens them, making them if there are none.
+    fn open(&self, content: &Content) -> Result<Self::Files, ShelfError>;
+    /// Removes them.
+    fn remove(&self, content: &Content) -> Result<(), ShelfError>;
+}
+
+impl Disk for Shelf {
+    type Files = Files;
+    fn open(&self, content: &Content) -> Result<Files, ShelfError> {
+        self.files(content)
+    }
+    fn remove(&self, content: &Content) -> Result<(), ShelfError> {
+        Self::remove(self, content)
+    }
+}
+
+/// Does the jobs in order and tells of every one that opens.
+pub(super) async fn turn<D: Disk>(disk: Arc<D>, jobs: Vec<Job>) -> Opened<D::Files> {
+    let to_open = jobs.iter().filter_map(|job| match job {
+        Job::Open(content) => Some(*content),
+        Job::Remove(_) => None,
+    });
+    let to_open: Vec<Content> = to_open.collect();
+    let work = move || {
+        jobs.into_iter()
+            .filter_map(|job| work(&*disk, job))
+            .collect()
+    };
+    match spawn_blocking(work).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::error!(%error, "disk work of the cache was lost");
+            let why = error.to_string();
+            let lost = |content| {
+                let why = why.clone();
+                (content, Err(ShelfError::Lost { content, why }))
+            };
+            to_open.into_iter().map(lost).collect()
+        }
+    }
+}
+
+/// Does one job; a panic in it is an error of this job alone.
+fn work<D: Disk>(disk: &D, job: Job) -> Option<(Content, Result<D::Files, ShelfError>)> {
+    match job {
+        Job::Open(content) => Some((content, caught(content, || disk.open(&content)))),
+        Job::Remove(content) => {
+            if let Err(error) = caught(content, || disk.remove(&content)) {
+                tracing::error!(%error, "an evicted object cannot be removed");
+            }
+            None
+        }
+    }
+}
+
+/// The shelf stays usable after a panic: its one lock does not poison, and what it guards is changed
+/// in single steps.
+fn caught<T>(
+    content: Content,
+    job: impl FnOnce() -> Result<T, ShelfError>,
+) -> Result<T, ShelfError> {
+    catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|panic| {
+        let why = message(panic.as_ref());
+        Err(ShelfError::Lost { content, why })
+    })
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without words").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+    use shared::hash::ContentHash;
+
+    use super::*;
+
+    /// Panics for objects of 13 bytes.
+    #[derive(Default)]
+    struct Haunted(Mutex<Vec<Job>>);
+
+    impl Haunted {
+        fn job(&self, job: Job, content: &Content) {
+            assert!(content.size != 13, "haunted");
+            self.0.lock().push(job);
+        }
+    }
+
+    impl Disk for Haunted {
+        type Files = u64;
+        fn open(&self, content: &Content) -> Result<u64, ShelfError> {
+            self.job(Job::Open(*content), content);
+            Ok(content.size)
+        }
+        fn remove(&self, content: &Content) -> Result<(), ShelfError> {
+            self.job(Job::Remove(*content), content);
+            Ok(())
+        }
+    }
+
+    fn content(size: u64) -> Content {
+        let hash = ContentHash::of(&size.to_le_bytes());
+        Content { hash, size }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_for_its_object_and_the_other_jobs_are_done() {
+        let disk = Arc::new(Haunted::default());
+        let jobs = vec![
+            Job::Remove(content(13)),
+            Job::Open(content(1)),
+            Job::Open(content(13)),
+            Job::Remove(content(2)),
+            Job::Open(content(3)),
+        ];
+        let opened = turn(disk.clone(), jobs.clone()).await;
+        let [(first, one), (second, bad), (third, three)] = &opened[..] else {
+            panic!("three were to be opened, {} answers", opened.len());
+        };
+        assert_eq!([*first, *second, *third], [1, 13, 3].map(content));
+        assert_eq!(
+            (one.as_ref().ok(), three.as_ref().ok()),
+            (Some(&1), Some(&3))
+        );
+        let error = bad.as_ref().unwrap_err().to_string();
+        assert!(error.contains("haunted") && error.contains(&content(13).to_string()));
+        assert_eq!(*disk.0.lock(), [jobs[1], jobs[3], jobs[4]], "in order");
+    }
+}
