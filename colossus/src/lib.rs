@@ -43,8 +43,8 @@ pub mod network;
 pub mod node;
 pub mod obligations;
 pub mod peer;
-pub mod receipts;
 pub mod rebuild;
+pub mod receipts;
 pub mod replicate;
 pub mod scrub;
 
