@@ -1,11 +1,11 @@
 //! Putting the operators' endpoints on the chain: operator metadata lives in events, and where the
 //! nodes of a development network listen is known only when it starts.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use prost::Message;
 use shared::{
-    chain::{Chain, Signer, call::Call},
+    chain::{Chain, Signer, call::Call, event::ChainEvent},
     ids::{DistributionBucketId, DistributionFamilyId, StorageBucketId, WorkerId},
     metadata::{DistributionBucketFamilyMetadata, OperatorMetadata},
 };
@@ -86,11 +86,25 @@ pub async fn set_endpoints(network: &Network) -> Result<()> {
 }
 
 async fn submit(chain: &dyn Chain, key: String, call: Call) -> Result<()> {
+    let expected = match &call {
+        Call::ForceBatch(calls) => calls.len(),
+        _ => 1,
+    };
     let signer = Signer::from_uri(&key)?;
-    chain
+    let included = chain
         .submit(&signer, call)
         .await
         .with_context(|| format!("transaction of {key}"))?;
+    // A batch counts as success even when the chain refused its items; their events tell.
+    let set = included
+        .events
+        .iter()
+        .filter(|event| matches!(event.event, ChainEvent::Storage(_)))
+        .count();
+    ensure!(
+        set == expected,
+        "the chain set {set} of {expected} endpoints of {key}: start with --fresh if its state is of another genesis"
+    );
     Ok(())
 }
 

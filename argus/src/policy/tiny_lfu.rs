@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(hits(Kind::TinyLfu, 2, "abacccab"), "..h..hh.");
         // X (3 bytes) would displace a, b and c, together asked for three times: only the fourth
         // request admits it.
-        assert_eq!(hits(Kind::TinyLfu, 3, "abcXXXXX"), ".......h");
+        assert_eq!(hits(Kind::TinyLfu, 3, "abczzzzz"), ".......h");
     }
 
     #[test]
