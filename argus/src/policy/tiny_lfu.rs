@@ -198,9 +198,9 @@ mod tests {
         assert_eq!(hits(Kind::TinyLfu, 2, "abcab"), "...hh");
         // Asked for twice it displaces b, which was asked for once; a is in the protected part.
         assert_eq!(hits(Kind::TinyLfu, 2, "abacccab"), "..h..hh.");
-        // X (3 bytes) would displace a, b and c, together asked for three times: only the fourth
+        // Y (3 bytes) would displace a, b and c, together asked for three times: only the fourth
         // request admits it.
-        assert_eq!(hits(Kind::TinyLfu, 3, "abczzzzz"), ".......h");
+        assert_eq!(hits(Kind::TinyLfu, 3, "abcYYYYY"), ".......h");
     }
 
     #[test]
