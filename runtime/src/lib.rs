@@ -19,6 +19,8 @@
 //!
 //! Read this file, then [`configs`], then [`genesis`].
 
+#![allow(missing_docs, reason = "FRAME writes most public items of this crate")]
+
 pub mod account_data;
 pub mod accounts;
 pub mod api;

@@ -24,6 +24,7 @@ pub type Id = u64;
     Ord,
     Debug,
 )]
+#[allow(missing_docs, reason = "the groups' names say it")]
 pub enum WorkingGroup {
     Forum,
     Storage,
