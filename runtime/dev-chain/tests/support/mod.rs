@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub mod chain;
+
 use codec::{Decode, Encode};
 use dev_chain::node::pallet_key;
 use joystream_runtime::account_data::AccountData;
