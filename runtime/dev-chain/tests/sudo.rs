@@ -81,7 +81,7 @@ async fn as_root(chain: &Chain, call: Group) -> Vec<RuntimeEvent> {
 
 /// In another account's name, which must succeed.
 async fn as_account(chain: &Chain, uri: &str, call: Group) -> Vec<RuntimeEvent> {
-    let who = accounts::account(uri).into();
+    let who = accounts::account(uri);
     let call = Box::new(call.into());
     let events = succeed(chain, SUDO, Sudo::sudo_as { who, call }.into()).await;
     assert_eq!(outcome(&events), Ok(()));
