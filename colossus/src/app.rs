@@ -26,7 +26,7 @@ use crate::{
     accept::actor::{AcceptActor, Parts, TroubleCell},
     config::{Config, InvalidConfig},
     holdings::{Holdings, HoldingsError},
-    http,
+    http::{self, upload::limits::Uploads},
     janitor::actor::JanitorActor,
     metrics::Metrics,
     network::{
@@ -34,7 +34,7 @@ use crate::{
         discovery,
         swarm_task::{self, COMMANDS_MAX},
     },
-    node::{Node, Stop, Uploads, our_buckets},
+    node::{Node, Stop, our_buckets},
     obligations::actor::{ObligationsActor, Readers},
     peer::Peers,
     receipts::Notary,

@@ -18,6 +18,8 @@ pub struct Metrics {
     pub upload_bytes: IntCounter,
     /// Uploads being received.
     pub uploads_in_flight: IntGauge,
+    /// Bytes of disk set aside for uploads that are not whole yet.
+    pub uploads_reserved_bytes: IntGauge,
     /// From durable to accepted on chain.
     pub accept_latency: Histogram,
     /// Objects stored here and not yet accepted.
@@ -79,6 +81,10 @@ impl Metrics {
                 "Bytes of uploads that became durable",
             )?,
             uploads_in_flight: make.gauge("storage_uploads_in_flight", "Uploads being received")?,
+            uploads_reserved_bytes: make.gauge(
+                "storage_uploads_reserved_bytes",
+                "Bytes of disk set aside for uploads that are not whole yet",
+            )?,
             accept_latency: make.delays(
                 "storage_accept_latency_seconds",
                 "From durable to accepted on chain",

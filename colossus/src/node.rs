@@ -2,17 +2,13 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use actix::{Addr, Message, dev::ToEnvelope, prelude::SendError};
 use shared::{
-    api::{ApiError, ErrorKind},
-    blob::BlobStore,
+    api::ApiError,
     chain::{
         Chain,
         directory::Directory,
@@ -21,16 +17,13 @@ use shared::{
     hash::ContentHash,
     ids::{BagId, ObjectId, StorageBucketId},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use crate::{
     accept::actor::{AcceptActor, ObjectStored, TroubleCell},
-    config::{Config, UploadsConfig},
+    config::Config,
     holdings::{Holdings, OutboxEntry},
-    http::errors,
+    http::{errors, upload::limits::Uploads},
     metrics::Metrics,
     network::actor::{Announce, NetworkActor, PeerSide},
     receipts::Notary,
@@ -40,9 +33,6 @@ use crate::{
         book::DamageBook,
     },
 };
-
-/// Seconds after which an upload refused for want of a slot may come again.
-const SLOT_RETRY_AFTER_S: u32 = 5;
 
 /// Asks an actor to end. Actors know each other, so none ends by being forgotten.
 #[derive(Message)]
@@ -200,86 +190,5 @@ where
         }
         // The watchdog notices the death of an actor and ends the node.
         Err(SendError::Closed(_)) => false,
-    }
-}
-
-/// Slots and disk space of the uploads under way.
-pub struct Uploads {
-    slots: Arc<Semaphore>,
-    reserved: Arc<AtomicU64>,
-    limits: UploadsConfig,
-    metrics: Metrics,
-}
-
-/// Disk space set aside for one upload.
-pub struct Room {
-    bytes: u64,
-    reserved: Arc<AtomicU64>,
-}
-
-/// One upload in the gauge.
-pub struct Counted(Metrics);
-
-impl Uploads {
-    /// All slots free.
-    pub fn new(limits: UploadsConfig, metrics: Metrics) -> Self {
-        let slots = Arc::new(Semaphore::new(limits.uploads_max));
-        Self {
-            slots,
-            reserved: Arc::default(),
-            limits,
-            metrics,
-        }
-    }
-
-    /// Bytes set aside for uploads under way.
-    pub fn reserved_bytes(&self) -> u64 {
-        self.reserved.load(Ordering::Relaxed)
-    }
-
-    /// A slot, or a polite refusal.
-    pub fn take_slot(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        self.slots.clone().try_acquire_owned().map_err(|_| {
-            let max = self.limits.uploads_max;
-            let message =
-                format!("this node receives {max} uploads at once, and all are taken: try again");
-            ApiError::new(ErrorKind::Overloaded, message).retry_after(SLOT_RETRY_AFTER_S)
-        })
-    }
-
-    /// Room for so many bytes beside what other uploads still have to write.
-    pub fn reserve(&self, bytes: u64, blobs: &BlobStore) -> Result<Room, ApiError> {
-        let free = blobs.free_bytes().map_err(errors::from_blob)?;
-        let before = self.reserved.fetch_add(bytes, Ordering::Relaxed);
-        let room = Room {
-            bytes,
-            reserved: self.reserved.clone(),
-        };
-        let needed = before
-            .saturating_add(bytes)
-            .saturating_add(self.limits.free_space_min.0);
-        if needed > free {
-            let message = format!("no room for {bytes} bytes: upload to another bucket of the bag");
-            return Err(errors::out_of_space(message));
-        }
-        Ok(room)
-    }
-
-    /// Counts an upload as long as the value lives.
-    pub fn count(&self) -> Counted {
-        self.metrics.uploads_in_flight.inc();
-        Counted(self.metrics.clone())
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.reserved.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.uploads_in_flight.dec();
     }
 }

@@ -22,6 +22,7 @@ use shared::{api::ApiError, hash::ContentHash, ids::ObjectId, p2p::receipt::Sign
 use self::{
     admission::{Admission, Target},
     body::SharedPayload,
+    limits::Client,
 };
 use super::errors;
 use crate::{
@@ -31,6 +32,7 @@ use crate::{
 
 pub mod admission;
 pub mod body;
+pub mod limits;
 pub mod preflight;
 
 /// The answer to a finished upload; `id` is what existing clients read.
@@ -103,9 +105,9 @@ async fn receive(
             return Ok(Outcome::Repeated(uploaded(node, &target).await?));
         }
     };
-    let _slot = node.uploads.take_slot()?;
+    let client = Client::of(request, &node.config.uploads);
+    let _slot = node.uploads.take_slot(client)?;
     let _room = node.uploads.reserve(target.size, node.holdings.blobs())?;
-    let _counted = node.uploads.count();
 
     let begun = node.holdings.blobs().begin(target.hash, target.size).await;
     let partial = begun.map_err(errors::from_blob)?;

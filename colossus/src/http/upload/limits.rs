@@ -1,0 +1,273 @@
+//! Limits of the uploads being received, by whichever protocol: slots in total and per client, and
+//! the disk space set aside for them.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use actix_web::HttpRequest;
+use parking_lot::Mutex;
+use shared::{
+    api::{ApiError, ErrorKind},
+    blob::BlobStore,
+};
+
+use super::super::errors;
+use crate::{config::UploadsConfig, metrics::Metrics};
+
+/// Seconds after which an upload refused for want of a slot may come again.
+pub const SLOT_RETRY_AFTER_S: u32 = 5;
+
+/// Who uploads, as far as limits go: an IPv4 address, or the /64 network of an IPv6 one, which is
+/// what one subscriber has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Client(IpAddr);
+
+impl Client {
+    /// The sender of a request: the address that the operator's own proxy names in the configured
+    /// header, else that of the connection.
+    pub fn of(request: &HttpRequest, limits: &UploadsConfig) -> Self {
+        let named = limits.client_header.as_deref().and_then(|name| {
+            let value = request.headers().get(name)?.to_str().ok()?;
+            value.rsplit(',').next()?.trim().parse().ok()
+        });
+        let connected = || request.peer_addr().map(|address| address.ip());
+        let unknown = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        Self::at(named.or_else(connected).unwrap_or(unknown))
+    }
+
+    /// The client with this address.
+    pub fn at(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let network = u128::from(address) & !u128::from(u64::MAX);
+                Self(IpAddr::V6(network.into()))
+            }
+            v4 => Self(v4),
+        }
+    }
+}
+
+/// Slots and disk space of the uploads under way.
+pub struct Uploads {
+    taken: Arc<Mutex<Taken>>,
+    reserved: Arc<AtomicU64>,
+    limits: UploadsConfig,
+    metrics: Metrics,
+}
+
+/// Slots in use.
+#[derive(Default)]
+struct Taken {
+    total: usize,
+    by_client: HashMap<Client, usize>,
+}
+
+/// One upload being received; frees its slot when dropped.
+pub struct Slot {
+    client: Client,
+    taken: Arc<Mutex<Taken>>,
+    metrics: Metrics,
+}
+
+/// Disk space set aside for one upload; given back when dropped.
+pub struct Room {
+    bytes: u64,
+    reserved: Arc<AtomicU64>,
+    metrics: Metrics,
+}
+
+impl Uploads {
+    /// All slots free.
+    pub fn new(limits: UploadsConfig, metrics: Metrics) -> Self {
+        Self {
+            taken: Arc::default(),
+            reserved: Arc::default(),
+            limits,
+            metrics,
+        }
+    }
+
+    /// Bytes set aside for uploads under way.
+    pub fn reserved_bytes(&self) -> u64 {
+        self.reserved.load(Ordering::Relaxed)
+    }
+
+    /// A slot, or a polite refusal.
+    pub fn take_slot(&self, client: Client) -> Result<Slot, ApiError> {
+        let mut taken = self.taken.lock();
+        let refuse = |message: String| {
+            Err(ApiError::new(ErrorKind::Overloaded, message).retry_after(SLOT_RETRY_AFTER_S))
+        };
+        let (max, per_client_max) = (self.limits.uploads_max, self.limits.uploads_per_client_max);
+        if taken.total >= max {
+            return refuse(format!(
+                "this node receives {max} uploads at once, and all are taken: try again"
+            ));
+        }
+        if taken.by_client.get(&client).copied().unwrap_or_default() >= per_client_max {
+            return refuse(format!(
+                "this node receives {per_client_max} uploads at once of one client, and you send as many: let one of them end"
+            ));
+        }
+        taken.total += 1;
+        *taken.by_client.entry(client).or_default() += 1;
+        drop(taken);
+        self.metrics.uploads_in_flight.inc();
+        Ok(Slot {
+            client,
+            taken: self.taken.clone(),
+            metrics: self.metrics.clone(),
+        })
+    }
+
+    /// Is a slot free for anybody?
+    pub fn has_slot(&self) -> bool {
+        self.taken.lock().total < self.limits.uploads_max
+    }
+
+    /// Room for so many bytes beside what other uploads still have to write.
+    pub fn reserve(&self, bytes: u64, blobs: &BlobStore) -> Result<Room, ApiError> {
+        let room = self.hold(bytes);
+        if self.is_overbooked(0, blobs)? {
+            let message = format!("no room for {bytes} bytes: upload to another bucket of the bag");
+            return Err(errors::out_of_space(message));
+        }
+        Ok(room)
+    }
+
+    /// Sets space aside for an upload that was begun in an earlier run, there or not.
+    pub fn hold(&self, bytes: u64) -> Room {
+        let mut room = Room {
+            bytes: 0,
+            reserved: self.reserved.clone(),
+            metrics: self.metrics.clone(),
+        };
+        room.resize(bytes);
+        room
+    }
+
+    /// Would so many bytes more be too many?
+    pub fn is_overbooked(&self, more: u64, blobs: &BlobStore) -> Result<bool, ApiError> {
+        let free = blobs.free_bytes().map_err(errors::from_blob)?;
+        let needed = self
+            .reserved_bytes()
+            .saturating_add(more)
+            .saturating_add(self.limits.free_space_min.0);
+        Ok(needed > free)
+    }
+}
+
+impl Room {
+    /// Sets aside so many bytes instead: what has been written is no longer free anyway.
+    pub fn resize(&mut self, bytes: u64) {
+        self.reserved.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.reserved.fetch_sub(self.bytes, Ordering::Relaxed);
+        let reserved = before.saturating_sub(self.bytes);
+        self.bytes = bytes;
+        let gauge = &self.metrics.uploads_reserved_bytes;
+        gauge.set(i64::try_from(reserved).unwrap_or(i64::MAX));
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.resize(0);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.metrics.uploads_in_flight.dec();
+        let mut taken = self.taken.lock();
+        taken.total -= 1;
+        if let Some(count) = taken.by_client.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                taken.by_client.remove(&self.client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use prometheus::Registry;
+
+    use super::*;
+
+    fn uploads(uploads_max: usize, uploads_per_client_max: usize) -> Uploads {
+        let limits = UploadsConfig {
+            uploads_max,
+            uploads_per_client_max,
+            ..UploadsConfig::default()
+        };
+        Uploads::new(limits, Metrics::register(&Registry::new()).unwrap())
+    }
+
+    fn client(address: &str) -> Client {
+        Client::at(address.parse().unwrap())
+    }
+
+    #[test]
+    fn slots_are_limited_per_client_and_in_total_and_come_back() {
+        let uploads = uploads(3, 2);
+        let (one, two) = (client("10.0.0.1"), client("10.0.0.2"));
+        let first = uploads.take_slot(one).ok().unwrap();
+        let _second = uploads.take_slot(one).ok().unwrap();
+        let refused = uploads.take_slot(one).err().unwrap();
+        assert_eq!(
+            (refused.status.as_u16(), refused.retry_after_s),
+            (503, Some(5))
+        );
+        assert!(refused.message.contains("2 uploads at once of one client"));
+        let _third = uploads.take_slot(two).ok().unwrap();
+        let refused = uploads.take_slot(two).err().unwrap();
+        assert!(refused.message.contains("3 uploads at once, and all"));
+        assert!(!uploads.has_slot());
+        drop(first);
+        assert!(uploads.has_slot());
+        assert!(uploads.take_slot(one).is_ok());
+        assert_eq!(uploads.metrics.uploads_in_flight.get(), 2);
+    }
+
+    #[test]
+    fn room_shrinks_as_bytes_are_written_and_comes_back() {
+        let uploads = uploads(1, 1);
+        let mut room = uploads.hold(100);
+        let _other = uploads.hold(7);
+        assert_eq!(uploads.reserved_bytes(), 107);
+        room.resize(40);
+        assert_eq!(uploads.reserved_bytes(), 47);
+        drop(room);
+        assert_eq!(uploads.reserved_bytes(), 7);
+        assert_eq!(uploads.metrics.uploads_reserved_bytes.get(), 7);
+    }
+
+    #[test]
+    fn a_client_is_an_ipv4_address_or_an_ipv6_network() {
+        assert_eq!(client("::ffff:10.0.0.1"), client("10.0.0.1"));
+        assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:1:2:3"));
+        assert_ne!(client("2001:db8::1"), client("2001:db8:0:1::1"));
+    }
+
+    #[test]
+    fn a_header_counts_only_where_it_is_configured() {
+        let request = TestRequest::default()
+            .peer_addr("10.0.0.1:5".parse().unwrap())
+            .insert_header(("x-real-ip", "192.0.2.9, 192.0.2.7"))
+            .to_http_request();
+        let mut limits = UploadsConfig::default();
+        assert_eq!(Client::of(&request, &limits), client("10.0.0.1"));
+        limits.client_header = Some("X-Real-IP".into());
+        assert_eq!(Client::of(&request, &limits), client("192.0.2.7"));
+        limits.client_header = Some("absent".into());
+        assert_eq!(Client::of(&request, &limits), client("10.0.0.1"));
+    }
+}
