@@ -4,14 +4,12 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use shared::{
+    cli::Settings,
     config::{ByteSize, TimeSpan},
     ids::{DistributionBucketId, WorkerId},
     serve::server::HttpLimits,
     telemetry::LogConfig,
 };
-
-/// Prefix of environment variables: `ARGUS__WORKER`, `ARGUS__CACHE__LIMIT`.
-pub const ENV_PREFIX: &str = "ARGUS";
 
 /// Smallest useful cache.
 const CACHE_LIMIT_MIN: u64 = 1 << 20;
@@ -217,5 +215,15 @@ impl Config {
         self.cache
             .object_max
             .map_or(self.cache.limit.0, |max| max.0.min(self.cache.limit.0))
+    }
+}
+
+impl Settings for Config {
+    const PROGRAM: &'static str = "argus";
+    const ENV_PREFIX: &'static str = "ARGUS";
+    type Invalid = ConfigProblem;
+
+    fn check(&self) -> Result<(), ConfigProblem> {
+        Self::check(self)
     }
 }

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use shared::{
     chain::{ChainError, Signer},
+    cli::Settings,
     config::Secret,
     ids::{StorageBucketId, WorkerId},
     telemetry::LogConfig,
@@ -32,9 +33,6 @@ pub use p2p::P2pConfig;
 pub use replicate::ReplicateConfig;
 pub use scrub::ScrubConfig;
 pub use uploads::UploadsConfig;
-
-/// Prefix of environment variables: `COLOSSUS__WORKER`, `COLOSSUS__HTTP__LISTEN`.
-pub const ENV_PREFIX: &str = "COLOSSUS";
 
 /// Refuses a number that must not be zero; `name` is the key's whole name.
 fn at_least_one(name: &'static str, value: u64) -> Result<(), InvalidConfig> {
@@ -169,6 +167,16 @@ impl Config {
             (None, None) => return Ok(None),
         };
         Ok(Some(Signer::from_uri(uri.expose().trim())?))
+    }
+}
+
+impl Settings for Config {
+    const PROGRAM: &'static str = "colossus";
+    const ENV_PREFIX: &'static str = "COLOSSUS";
+    type Invalid = InvalidConfig;
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        Self::check(self)
     }
 }
 

@@ -3,10 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use shared::{config::TimeSpan, telemetry::LogConfig};
-
-/// First part of the names of environment variables: `GATEWAY__INDEXER__URL`.
-pub const ENV_PREFIX: &str = "GATEWAY";
+use shared::{cli::Settings, config::TimeSpan, telemetry::LogConfig};
 
 /// The gateway's configuration.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -179,5 +176,15 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+impl Settings for Config {
+    const PROGRAM: &'static str = "gateway";
+    const ENV_PREFIX: &'static str = "GATEWAY";
+    type Invalid = InvalidConfig;
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        Self::check(self)
     }
 }

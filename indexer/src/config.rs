@@ -3,12 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use shared::{config::TimeSpan, serve::server::HttpLimits, telemetry::LogConfig};
+use shared::{cli::Settings, config::TimeSpan, serve::server::HttpLimits, telemetry::LogConfig};
 
 use crate::graphql::TIMEOUT_DEFAULT;
-
-/// Prefix of environment variables: `INDEXER__DATA_DIR`, `INDEXER__HTTP__LISTEN`.
-pub const ENV_PREFIX: &str = "INDEXER";
 
 /// The whole configuration.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -140,5 +137,15 @@ impl Config {
         } else {
             Ok(())
         }
+    }
+}
+
+impl Settings for Config {
+    const PROGRAM: &'static str = "indexer";
+    const ENV_PREFIX: &'static str = "INDEXER";
+    type Invalid = ConfigProblem;
+
+    fn check(&self) -> Result<(), ConfigProblem> {
+        Self::check(self)
     }
 }

@@ -15,6 +15,7 @@
 //! | [`p2p`] | who a node is among its peers, the proof of its role, and what nodes tell each other |
 //! | [`api`] | what nodes say over HTTP: paths, error body, wire types, and the client between nodes |
 //! | [`config`] | file < environment < flags, errors that name key and layer, sizes and times as people write them |
+//! | [`cli`] | what the nodes' command lines have in common |
 //! | [`graphiql`] | the page on which people try a GraphQL endpoint out, self-contained |
 //! | [`range`] | HTTP byte ranges, pure |
 //! | [`serve`] | the byte path: immutable files with ranges and conditional requests |
@@ -26,6 +27,7 @@
 pub mod api;
 pub mod blob;
 pub mod chain;
+pub mod cli;
 pub mod config;
 pub mod graphiql;
 pub mod hash;

@@ -91,6 +91,24 @@ impl Tree {
         }
     }
 
+    /// Adds the origin of each value below, by its key with `above` in front.
+    pub fn origins(&self, above: &str, found: &mut BTreeMap<String, Origin>) {
+        match self {
+            Self::Section(children) => {
+                for (key, child) in children {
+                    let key = match above {
+                        "" => key.clone(),
+                        above => format!("{above}.{key}"),
+                    };
+                    child.origins(&key, found);
+                }
+            }
+            Self::Value(_, origin) | Self::Text(_, origin) => {
+                found.insert(above.to_owned(), origin.clone());
+            }
+        }
+    }
+
     /// Reads the tree as a configuration.
     pub fn read<T: DeserializeOwned>(self) -> Result<T, ConfigError> {
         T::deserialize(self).map_err(|error| ConfigError::BadKey {

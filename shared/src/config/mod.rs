@@ -4,11 +4,16 @@
 //! - [`load`]: the layers into one value of the node's own type
 //! - [`units`]: sizes and times as people write them, and secrets that are never shown
 //! - [`print`]: the configuration in force, as TOML, without secrets
+//! - [`Loaded`]: the same with where each value came from
 
 mod layers;
 pub mod units;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -46,9 +51,57 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The values do not fit together.
+    #[error(transparent)]
+    Invalid(Box<dyn std::error::Error + Send + Sync>),
     /// The value cannot be written as TOML.
     #[error("the configuration cannot be printed: {0}")]
     Unprintable(#[from] toml::ser::Error),
+}
+
+/// A configuration, and where its values came from.
+#[derive(Debug, Clone)]
+pub struct Loaded<T> {
+    /// The configuration.
+    pub config: T,
+    /// By key with its sections; what is not in it is a default.
+    origins: BTreeMap<String, Origin>,
+}
+
+impl<T: Serialize> Loaded<T> {
+    /// One line for each value, as `key = value  # where it came from`: TOML that can be read again,
+    /// but for fields of type [`Secret`], which are shown as `<redacted>`.
+    pub fn print_with_origins(&self) -> Result<String, ConfigError> {
+        let mut text = String::new();
+        let table = toml::Table::try_from(&self.config)?;
+        print_leaves("", &table, &self.origins, &mut text);
+        Ok(text)
+    }
+}
+
+fn print_leaves(
+    above: &str,
+    table: &toml::Table,
+    origins: &BTreeMap<String, Origin>,
+    text: &mut String,
+) {
+    for (key, value) in table {
+        let key = match above {
+            "" => key.clone(),
+            above => format!("{above}.{key}"),
+        };
+        match value {
+            toml::Value::Table(inner) if !inner.is_empty() => {
+                print_leaves(&key, inner, origins, text);
+            }
+            value => {
+                let origin = origins.get(&key).map(Origin::to_string);
+                let origin = origin.as_deref().map_or("default", str::trim_start);
+                // Writing into a String cannot fail.
+                let _ = writeln!(text, "{key} = {value}  # {origin}");
+            }
+        }
+    }
 }
 
 /// Merges the layers and reads them as `T`, which should be `deny_unknown_fields`.
@@ -60,7 +113,7 @@ pub fn load<T: DeserializeOwned>(
     file: Option<&Path>,
     env_prefix: &str,
     overrides: toml::Table,
-) -> Result<T, ConfigError> {
+) -> Result<Loaded<T>, ConfigError> {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     load_from(file, env_prefix, environment, overrides)
@@ -72,7 +125,7 @@ pub fn load_from<T: DeserializeOwned>(
     env_prefix: &str,
     environment: impl IntoIterator<Item = (String, String)>,
     overrides: toml::Table,
-) -> Result<T, ConfigError> {
+) -> Result<Loaded<T>, ConfigError> {
     let mut tree = Tree::default();
     if let Some(path) = file {
         tree.merge_table(read_file(path)?, &Origin::File(path.to_owned()));
@@ -91,7 +144,12 @@ pub fn load_from<T: DeserializeOwned>(
         tree.set_text(&keys, value, Origin::Environment(name.clone()));
     }
     tree.merge_table(overrides, &Origin::CommandLine);
-    tree.read()
+    let mut origins = BTreeMap::new();
+    tree.origins("", &mut origins);
+    Ok(Loaded {
+        config: tree.read()?,
+        origins,
+    })
 }
 
 /// The configuration as TOML. Fields of type [`Secret`] are shown as `<redacted>`.
@@ -171,6 +229,14 @@ mod tests {
         environment: &[(&str, &str)],
         flags: &str,
     ) -> Result<Config, ConfigError> {
+        Ok(load_layers(file, environment, flags)?.config)
+    }
+
+    fn load_layers(
+        file: &str,
+        environment: &[(&str, &str)],
+        flags: &str,
+    ) -> Result<Loaded<Config>, ConfigError> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("node.toml");
         std::fs::write(&path, file).unwrap();
@@ -302,6 +368,33 @@ mod tests {
             toml::Table::new(),
         );
         assert!(missing.unwrap_err().to_string().contains("no-such.toml"));
+    }
+
+    #[test]
+    fn each_value_can_be_printed_with_where_it_came_from() {
+        let loaded = load_layers(
+            "name = 'x'\n[cache]\nidle = '5s'",
+            &[("NODE__KEY", "//Alice"), ("NODE__BUCKETS", "1")],
+            "[cache]\nentries = 9",
+        );
+        let text = loaded.unwrap().print_with_origins().unwrap();
+        let origin = |key: &str| {
+            let line = text.lines().find(|line| line.starts_with(key)).unwrap();
+            line.split_once("  # ").unwrap()
+        };
+        assert!(origin("name").1.ends_with("node.toml"), "{text}");
+        assert_eq!(
+            origin("cache.entries"),
+            ("cache.entries = 9", "from the command line")
+        );
+        assert_eq!(
+            origin("buckets").1,
+            "from the environment variable NODE__BUCKETS"
+        );
+        assert_eq!(origin("verbose"), ("verbose = false", "default"));
+        assert!(!text.contains("Alice"), "{text}");
+        let again = load_text(&text, &[], "").unwrap();
+        assert_eq!((again.cache.entries, again.buckets.len()), (9, 1));
     }
 
     #[test]

@@ -128,8 +128,8 @@ impl Setup {
 
 fn toml_free_config(setup: &Setup, dir: &Path) -> Config {
     let text = format!("worker = \"{WORKER}\"");
-    let mut config: Config =
-        shared::config::load(None, "ARGUS_TEST", text.parse().unwrap()).unwrap();
+    let loaded = shared::config::load(None, "ARGUS_TEST", text.parse().unwrap());
+    let mut config: Config = loaded.unwrap().config;
     config.data_dir = dir.to_owned();
     config.http.listen = ([127, 0, 0, 1], 0).into();
     config.http.limits.workers = Some(2);

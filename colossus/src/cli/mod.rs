@@ -1,0 +1,164 @@
+//! The command line. One file per sub-command; `serve` is the default.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`flags`] | flags above environment and file |
+//! | [`serve`] | runs the node |
+//! | [`check`], [`rebuild_index`] | look after a data directory while no node runs |
+//!
+//! A new sub-command is a file with a `run`, a variant of [`Command`] and a line in [`Command::run`].
+
+use std::{ffi::OsString, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use shared::{
+    chain::subxt::SubxtChain,
+    cli::{self, ConfigCommand},
+    config::Loaded,
+    supervise::Exit,
+};
+
+use crate::config::Config;
+
+mod check;
+mod flags;
+mod rebuild_index;
+mod serve;
+
+use flags::Flags;
+
+/// Colossus, the storage node.
+#[derive(Debug, Parser)]
+#[command(name = "colossus", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the node (also without a command).
+    #[command(alias = "server")]
+    Serve,
+    /// Verifies everything in the data directory, and changes nothing. The node must not run. Exit
+    /// code 1 if anything is damaged.
+    Check,
+    /// Makes the index again from the files and the chain. The node must not run.
+    RebuildIndex,
+    /// Looks at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+impl Command {
+    fn run(self, loaded: Loaded<Config>) -> Exit {
+        match self {
+            Self::Serve => serve::run(loaded.config),
+            Self::Check => check::run(&loaded.config),
+            Self::RebuildIndex => rebuild_index::run(&loaded.config),
+            Self::Config(command) => command.run(&loaded),
+        }
+    }
+}
+
+/// Runs the program; `args[0]` is its name. Returns when the node has stopped.
+pub fn cli_main(args: Vec<OsString>) -> ExitCode {
+    let load = |arguments: &Arguments| arguments.flags.load();
+    cli::main(args, load, |arguments, loaded| {
+        arguments.command.unwrap_or(Command::Serve).run(loaded)
+    })
+}
+
+/// The chain, for sub-commands that ask it.
+async fn connect(config: &Config) -> anyhow::Result<SubxtChain> {
+    SubxtChain::connect(config.chain.endpoints.clone())
+        .await
+        .context("the chain cannot be reached; give its address with --api-url")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use shared::ids::{StorageBucketId, WorkerId};
+
+    use super::*;
+
+    fn load(args: &[&str]) -> anyhow::Result<Config> {
+        let args = std::iter::once("colossus").chain(args.iter().copied());
+        Ok(Arguments::try_parse_from(args)?.flags.load()?.config)
+    }
+
+    #[test]
+    fn the_reference_servers_flags_are_understood() {
+        let config = load(&[
+            "server",
+            "--worker",
+            "3",
+            "--buckets",
+            "1,4",
+            "--uploads",
+            "store",
+            "--port",
+            "4000",
+            "--apiUrl",
+            "ws://chain:9944",
+            "--accountUri",
+            "//Colossus3//Transactor",
+        ])
+        .unwrap();
+        assert_eq!(config.worker, WorkerId(3));
+        assert_eq!(config.buckets, [StorageBucketId(1), StorageBucketId(4)]);
+        assert_eq!(config.data_dir, PathBuf::from("store"));
+        assert_eq!(config.http.listen.port(), 4000);
+        assert_eq!(config.chain.endpoints, ["ws://chain:9944"]);
+        assert!(config.transactor().unwrap().is_some());
+    }
+
+    #[test]
+    fn flags_stand_above_the_file_and_unknown_keys_are_errors() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap().to_owned();
+        std::fs::write(
+            file.path(),
+            "worker = 1\n[p2p]\nlisten = [\"/ip4/127.0.0.1/tcp/0\"]\n",
+        )
+        .unwrap();
+        let config = load(&["--config", &path, "--worker", "2", "--no-p2p"]).unwrap();
+        assert_eq!((config.worker, config.p2p.enabled), (WorkerId(2), false));
+        assert_eq!(config.p2p.listen.len(), 1);
+
+        std::fs::write(file.path(), "worker = 1\nspeed = 3\n").unwrap();
+        let error = format!("{:#}", load(&["--config", &path]).unwrap_err());
+        assert!(error.contains("speed"), "{error}");
+    }
+
+    #[test]
+    fn a_check_ends_with_a_code_for_scripts() {
+        let dir = tempfile::tempdir().unwrap();
+        let code = || {
+            let data_dir = dir.path().to_str().unwrap();
+            let args = ["colossus", "check", "--worker", "1", "--data-dir", data_dir];
+            format!("{:?}", cli_main(args.map(OsString::from).to_vec()))
+        };
+        let of = |exit: Exit| format!("{:?}", ExitCode::from(exit));
+        assert_eq!(code(), of(Exit::Failed), "there is nothing to check");
+        drop(shared::blob::BlobStore::open(&dir.path().join("objects")).unwrap());
+        assert_eq!(code(), of(Exit::Stopped));
+        let hash = shared::hash::ContentHash::of(b"right");
+        let path = format!("objects/blobs/{:02x}/{hash}", hash.0[0]);
+        std::fs::write(dir.path().join(path), "wrong").unwrap();
+        assert_eq!(code(), of(Exit::Failed));
+    }
+
+    #[test]
+    fn a_worker_is_needed_and_must_be_one() {
+        let error = format!("{:#}", load(&[]).unwrap_err());
+        assert!(error.contains("worker"), "{error}");
+        let error = format!("{:#}", load(&["--worker", "x"]).unwrap_err());
+        assert!(error.contains('x'), "{error}");
+    }
+}
