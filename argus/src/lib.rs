@@ -12,7 +12,7 @@
 //! | [`policy`] | eviction and admission policies, and `argus cache replay`, which measures them |
 //! | [`config`], [`metrics`], [`cli`] | knobs, figures, command line |
 //!
-//! Reading order: `http::asset`, `cache::object`, `cache::keeper::core`, `fill::task`, `fill::extent`.
+//! Reading order: `http::asset`, `cache::object`, `cache::keeper::core`, `fill::task`, `shared::fetch`.
 //!
 //! # Invariants
 //!

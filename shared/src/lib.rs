@@ -12,6 +12,7 @@
 //! | [`table`] | typed tables over an embedded database: what can be rebuilt, kept for speed |
 //! | [`metadata`] | the protobuf messages inside transactions: endpoints, channels, videos, members |
 //! | [`verified`] | outboards and verified ranges: any 16 KiB of an object proved against its hash |
+//! | [`fetch`] | verified bytes from storage nodes: the outboard, then runs of groups |
 //! | [`p2p`] | who a node is among its peers, the proof of its role, and what nodes tell each other |
 //! | [`api`] | what nodes say over HTTP: paths, error body, wire types, and the client between nodes |
 //! | [`config`] | file < environment < flags, errors that name key and layer, sizes and times as people write them |
@@ -29,6 +30,7 @@ pub mod blob;
 pub mod chain;
 pub mod cli;
 pub mod config;
+pub mod fetch;
 pub mod graphiql;
 pub mod hash;
 pub mod ids;

@@ -1,25 +1,28 @@
 //! How objects come from storage nodes: in extents, several at once, every 16 KiB group verified
 //! against the on-chain hash before anyone sees it.
 //!
+//! Outboards and runs of groups come by [`shared::fetch`].
+//!
 //! - [`task`]: one fill, from opening to complete or failed
 //! - [`plan`]: which extent next; pure
-//! - [`extent`]: fetches and verifies one run of groups
-//! - [`proof`]: the object's outboard: fetched, checked, kept
 //! - [`sources`]: which storage node to ask, by what it did before; the decisions are pure
 //! - [`whole`]: sources without outboards: all of it, verified at the end
 //! - [`pass`]: objects that are not kept, verified and streamed
 
-pub mod extent;
 pub mod pass;
 pub mod plan;
-pub mod proof;
 pub mod sources;
 pub mod task;
 pub mod whole;
 
-use std::sync::Arc;
+use std::{fs::File, ops::Range, sync::Arc};
 
-use shared::api::{FetchError, HttpPool, StorageClient};
+use shared::{
+    api::{HttpPool, StorageClient},
+    fetch::{ExtentReader, Proof, Sink, SourceError},
+    range::ByteRange,
+    verified::Layout,
+};
 
 use crate::{
     catalog::{Asset, Catalog},
@@ -69,40 +72,63 @@ pub enum FillError {
     Stopped,
 }
 
-/// What one source did wrong, or our disk while it answered.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// The request failed.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// Its outboard is not that of the object.
-    #[error("{source_root} gave a wrong outboard: {cause}")]
-    BadOutboard {
-        /// The source.
-        source_root: String,
-        /// What is wrong.
-        cause: shared::verified::OutboardError,
-    },
-    /// Its bytes are not those of the object.
-    #[error("{source_root} gave wrong bytes in group {group}")]
-    BadBytes {
-        /// The source.
-        source_root: String,
-        /// The group.
-        group: u64,
-    },
-    /// It serves the object, but no outboard.
-    #[error("{source_root} has no outboard")]
-    NoOutboard {
-        /// The source.
-        source_root: String,
-    },
-    /// Our own disk failed.
-    #[error("the cache's disk failed")]
-    Disk(#[source] std::io::Error),
-}
-
 impl Fetching {
+    /// The proof of an asset, with what the file holds of its outboard.
+    pub fn proof(&self, asset: &Asset, outboard: Option<Arc<File>>) -> Proof {
+        let content = asset.content;
+        let received = self.metrics.origin_bytes.with_label_values(&["outboard"]);
+        Proof::new(asset.id, content.hash, content.size, outboard, received)
+    }
+
+    /// Asks the source for some groups of one segment and, at the same time, for their proof if it
+    /// is not known.
+    pub async fn read(
+        &self,
+        source: &StorageClient,
+        proof: &Proof,
+        asset: &Asset,
+        groups: Range<u64>,
+        sink: Option<Arc<dyn Sink>>,
+    ) -> Result<ExtentReader, SourceError> {
+        let bytes = asset.content.layout().bytes_of(groups.clone());
+        let download = async {
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            let range = ByteRange {
+                start: bytes.start,
+                end: bytes.end,
+            };
+            source
+                .download(asset.id, Some(range))
+                .await
+                .map(Some)
+                .map_err(SourceError::from)
+        };
+        let segment = proof.segment(Layout::segment_of(groups.start), source);
+        let (download, segment) = futures::join!(download, segment);
+        // That the source lacks the object says more than that it lacks the proof.
+        let (download, segment) = (download?, segment?);
+        let received = self.metrics.origin_bytes.with_label_values(&["data"]);
+        let root = source.root();
+        Ok(ExtentReader::new(
+            root, download, segment, groups, sink, received,
+        ))
+    }
+
+    /// Counts what a source did wrong.
+    pub fn count_failure(&self, error: &SourceError) {
+        if matches!(error, SourceError::BadBytes { .. }) {
+            self.metrics.bad_groups.with_label_values(&["source"]).inc();
+        }
+        if let Some(reason) = sources::Outcome::of(error).reason() {
+            self.metrics
+                .source_failures
+                .with_label_values(&[reason])
+                .inc();
+        }
+    }
+
     /// Clients for those who should hold an asset: those the chain names, then those of the
     /// configuration. Endpoints that are none are left out.
     pub fn clients(&self, catalog: &Catalog, asset: &Asset) -> Vec<StorageClient> {

@@ -7,26 +7,22 @@ use bytes::Bytes;
 use futures::{Stream, stream};
 use shared::{
     api::StorageClient,
+    fetch::{ExtentReader, Proof, SourceError},
     range::ByteRange,
     serve,
-    verified::{GROUP_LEN, SEGMENT},
+    verified::{Run, SEGMENT},
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Duration, Instant};
 
-use super::{
-    Fetching, FillError, SourceError,
-    extent::{ExtentReader, Verified},
-    proof::Proof,
-    sources::Outcome,
-};
+use super::{Fetching, FillError, sources::Outcome};
 use crate::catalog::{Asset, Catalog};
 
 /// The way past the cache for one request.
 #[derive(Clone)]
 pub struct PassThrough {
     asset: Asset,
-    proof: Arc<Proof>,
+    proof: Proof,
     catalog: Catalog,
     fetching: Arc<Fetching>,
     /// Counts as one answer under way while it lives.
@@ -41,12 +37,7 @@ impl PassThrough {
         fetching: Arc<Fetching>,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        let proof = Arc::new(Proof::new(
-            asset.id,
-            asset.content,
-            None,
-            fetching.metrics.clone(),
-        ));
+        let proof = fetching.proof(&asset, None);
         Self {
             asset,
             proof,
@@ -61,7 +52,7 @@ impl PassThrough {
         let mut groups = Groups::new(self.clone(), 0..1);
         let first = groups.next().await?;
         Ok(serve::sniff(
-            first.as_ref().map_or(&[], |verified| &verified.bytes[..]),
+            first.as_ref().map_or(&[], |verified| &verified.bytes()[..]),
         ))
     }
 
@@ -84,12 +75,12 @@ impl PassThrough {
 }
 
 /// The part of these groups that was asked for.
-fn cut(verified: Verified, range: ByteRange) -> Bytes {
-    let start = verified.groups.start * GROUP_LEN as u64;
-    let end = start + verified.bytes.len() as u64;
+fn cut(verified: Run, range: ByteRange) -> Bytes {
+    let start = verified.offset();
+    let end = start + verified.bytes().len() as u64;
     let (from, to) = (range.start.max(start), range.end.min(end));
     verified
-        .bytes
+        .bytes()
         .slice((from - start) as usize..(to - start) as usize)
 }
 
@@ -122,7 +113,7 @@ impl Groups {
         }
     }
 
-    async fn next(&mut self) -> Result<Option<Verified>, FillError> {
+    async fn next(&mut self) -> Result<Option<Run>, FillError> {
         while !self.left.is_empty() {
             let result = match &mut self.reader {
                 Some(reading) => reading.next().await,
@@ -136,7 +127,7 @@ impl Groups {
             };
             match result {
                 Ok(Some(verified)) => {
-                    self.left.start = verified.groups.end;
+                    self.left.start = verified.groups().end;
                     self.failed.clear();
                     self.rounds = 0;
                     return Ok(Some(verified));
@@ -176,15 +167,8 @@ impl Groups {
         let groups = self.left.start..self.left.end.min(segment_end);
         fetching.sources.sent(client.root());
         let started = Instant::now();
-        let opened = ExtentReader::open(
-            &client,
-            &self.way.proof,
-            &self.way.asset,
-            groups,
-            None,
-            &fetching.metrics,
-        )
-        .await;
+        let (proof, asset) = (&self.way.proof, &self.way.asset);
+        let opened = fetching.read(&client, proof, asset, groups, None).await;
         match opened {
             Ok(reader) => {
                 self.reader = Some(Reading {
@@ -214,13 +198,7 @@ impl Groups {
         let fetching = self.way.fetching.clone();
         let outcome = Outcome::of(&error);
         fetching.sources.ended(client.root(), outcome);
-        if let Some(reason) = outcome.reason() {
-            fetching
-                .metrics
-                .source_failures
-                .with_label_values(&[reason])
-                .inc();
-        }
+        fetching.count_failure(&error);
         self.failed.insert(client.root().to_owned());
         let clients = fetching.clients(&self.way.catalog, &self.way.asset);
         if clients
@@ -241,7 +219,7 @@ impl Groups {
 }
 
 impl Reading {
-    async fn next(&mut self) -> Result<Option<Verified>, SourceError> {
+    async fn next(&mut self) -> Result<Option<Run>, SourceError> {
         let next = self.reader.next().await;
         self.latency.get_or_insert_with(|| self.started.elapsed());
         next

@@ -4,10 +4,8 @@
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
-use shared::api::FetchError;
+use shared::{api::FetchError, fetch::SourceError};
 use tokio::time::{Duration, Instant};
-
-use super::SourceError;
 
 /// Rest after the first failure; doubles with each further one.
 const REST_MIN: Duration = Duration::from_millis(500);

@@ -10,6 +10,7 @@ use std::{
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use shared::{
     api::StorageClient,
+    fetch::{Proof, Sink, SourceError, verify_on_disk},
     serve::{self, SNIFF_BYTES},
     verified::{Layout, Present},
 };
@@ -20,10 +21,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Fetching, FillError, SourceError,
-    extent::{ExtentReader, verify_on_disk},
+    Fetching, FillError,
     plan::{EXTENT_GROUPS, Extent, Plan},
-    proof::Proof,
     sources::Outcome,
     whole,
 };
@@ -60,7 +59,7 @@ type Ended = (Extent, Result<(), (String, SourceError)>);
 struct Running {
     fill: Fill,
     claims: Claims,
-    proof: Arc<Proof>,
+    proof: Proof,
     plan: Plan,
     flying: FuturesUnordered<BoxFuture<'static, Ended>>,
     /// Sources that failed with an extent in this round.
@@ -101,13 +100,10 @@ impl Fill {
 
 impl Running {
     fn new(fill: Fill) -> Self {
-        let (config, metrics) = (&fill.fetching.config, &fill.fetching.metrics);
-        let proof = Proof::new(
-            fill.asset.id,
-            fill.asset.content,
-            Some(fill.outboard.clone()),
-            metrics.clone(),
-        );
+        let config = &fill.fetching.config;
+        let proof = fill
+            .fetching
+            .proof(&fill.asset, Some(fill.outboard.clone()));
         Self {
             claims: Claims {
                 claimed: fill.claimed.clone(),
@@ -118,7 +114,7 @@ impl Running {
                 config.extents_in_flight_max,
                 config.read_ahead_extents,
             ),
-            proof: Arc::new(proof),
+            proof,
             flying: FuturesUnordered::new(),
             failed: HashMap::new(),
             rounds: HashMap::new(),
@@ -367,7 +363,7 @@ impl Claims {
 /// What one fetch needs.
 struct Job {
     client: StorageClient,
-    proof: Arc<Proof>,
+    proof: Proof,
     asset: Asset,
     object: Arc<Object>,
     fetching: Arc<Fetching>,
@@ -375,29 +371,23 @@ struct Job {
 
 impl Job {
     async fn fetch(&self, groups: Range<u64>) -> Result<(), SourceError> {
-        let (sources, metrics) = (&self.fetching.sources, &self.fetching.metrics);
+        let sources = &self.fetching.sources;
         sources.sent(self.client.root());
         let started = Instant::now();
         let mut latency = None;
         let result = async {
-            let file = Some(self.object.file().clone());
-            let mut reader = ExtentReader::open(
-                &self.client,
-                &self.proof,
-                &self.asset,
-                groups,
-                file,
-                metrics,
-            )
-            .await?;
+            let file: Arc<dyn Sink> = self.object.file().clone();
+            let (client, fetching) = (&self.client, &self.fetching);
+            let reading = fetching.read(client, &self.proof, &self.asset, groups, Some(file));
+            let mut reader = reading.await?;
             while let Some(verified) = reader.next().await? {
                 latency.get_or_insert_with(|| started.elapsed());
-                if verified.groups.start == 0 {
-                    self.object.set_media_type(serve::sniff(
-                        &verified.bytes[..verified.bytes.len().min(SNIFF_BYTES)],
-                    ));
+                let bytes = verified.bytes();
+                if verified.groups().start == 0 {
+                    let first = &bytes[..bytes.len().min(SNIFF_BYTES)];
+                    self.object.set_media_type(serve::sniff(first));
                 }
-                self.object.publish(verified.groups);
+                self.object.publish(verified.groups());
             }
             Ok(())
         }
@@ -409,8 +399,8 @@ impl Job {
             Err(error) => Outcome::of(error),
         };
         sources.ended(self.client.root(), outcome);
-        if let Some(reason) = outcome.reason() {
-            metrics.source_failures.with_label_values(&[reason]).inc();
+        if let Err(error) = &result {
+            self.fetching.count_failure(error);
         }
         result
     }
@@ -425,11 +415,11 @@ async fn recheck(proof: &Proof, object: &Arc<Object>, claimed: Vec<u64>) -> u64 
     let Some(segment) = proof.known(Layout::segment_of(first)).await else {
         return 0;
     };
-    let (file, layout) = (object.file().clone(), object.layout());
+    let file = object.file().clone();
     let check = move || {
         claimed
             .into_iter()
-            .flat_map(|group| verify_on_disk(&file, layout, &segment, group..group + 1))
+            .flat_map(|group| verify_on_disk(&file, &segment, group..group + 1))
             .collect()
     };
     let good: Vec<u64> = spawn_blocking(check).await.unwrap_or_default();

@@ -5,10 +5,10 @@ use std::{fs::File, os::unix::fs::FileExt, sync::Arc};
 
 use bytes::Bytes;
 use futures::StreamExt;
-use shared::{api::StorageClient, serve, verified::Builder};
+use shared::{api::StorageClient, fetch::SourceError, serve, verified::Builder};
 use tokio::task::spawn_blocking;
 
-use super::{Fetching, FillError, SourceError, sources::Outcome};
+use super::{Fetching, FillError, sources::Outcome};
 use crate::{cache::Object, catalog::Asset};
 
 /// Bytes hashed and written at once.
@@ -50,13 +50,7 @@ pub async fn fetch(
         };
         let outcome = Outcome::of(&error);
         fetching.sources.ended(client.root(), outcome);
-        if let Some(reason) = outcome.reason() {
-            fetching
-                .metrics
-                .source_failures
-                .with_label_values(&[reason])
-                .inc();
-        }
+        fetching.count_failure(&error);
         if let SourceError::Disk(error) = error {
             return Err(FillError::Disk(error));
         }
@@ -113,11 +107,6 @@ async fn fetch_from(
     }
     let built = builder.finish().map_err(|_| bad(client, position))?;
     if built.hash != asset.content.hash {
-        fetching
-            .metrics
-            .bad_groups
-            .with_label_values(&["source"])
-            .inc();
         return Err(bad(client, 0));
     }
     let (file, outboard) = (object.file().clone(), outboard.clone());

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`store`] | [`BlobStore`]: the directory; opening, finding, listing, removing |
 //! | [`partial`] | [`Partial`] and [`Verified`]: an object on its way in |
+//! | [`sparse`] | [`Sparse`]: an object on its way in by verified groups, over restarts |
 //! | [`stored`] | [`Stored`]: an object that is there, with its open files |
 //! | [`mend`] | the files as they are, to be examined and mended; an inventory without opening |
 //! | [`error`] | [`BlobError`]: what went wrong, and whose fault it is |
@@ -16,6 +17,7 @@
 //! <dir>/blobs/ab/<hash>      the object; ab = first byte of the digest in hexadecimal
 //! <dir>/blobs/ab/<hash>.ob   its outboard (see `verified`), for objects of more than 16 KiB
 //! <dir>/tmp/                 objects on their way in; emptied when the store is opened
+//! <dir>/partial/              objects on their way in by verified groups; kept
 //! <dir>/lock                 held while a process has the store open
 //! ```
 //!
@@ -30,6 +32,7 @@ pub mod disk;
 pub mod error;
 pub mod mend;
 pub mod partial;
+pub mod sparse;
 pub mod store;
 pub mod stored;
 mod temp;
@@ -43,5 +46,6 @@ pub use disk::{Disk, RealDisk};
 pub use error::{BlobError, Fault};
 pub use mend::{Inventory, RawFile, RawFiles};
 pub use partial::{Partial, Verified};
+pub use sparse::Sparse;
 pub use store::BlobStore;
 pub use stored::Stored;

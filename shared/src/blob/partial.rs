@@ -129,13 +129,8 @@ impl Partial {
             writer.write(&pieces)?;
             writer.finish(hash)
         });
-        let files = Some(files.await?);
-        Ok(Verified {
-            store: self.store.clone(),
-            hash,
-            size: self.size,
-            files,
-        })
+        let files = files.await?;
+        Ok(Verified::new(self.store.clone(), hash, self.size, files))
     }
 
     /// Hand the batch to the blocking pool, after the one before is done.
@@ -185,6 +180,21 @@ pub struct Verified {
 }
 
 impl Verified {
+    pub(super) fn new(
+        store: BlobStore,
+        hash: ContentHash,
+        size: u64,
+        files: VerifiedFiles,
+    ) -> Self {
+        let files = Some(files);
+        Self {
+            store,
+            hash,
+            size,
+            files,
+        }
+    }
+
     /// The content hash.
     pub fn hash(&self) -> ContentHash {
         self.hash

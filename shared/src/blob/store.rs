@@ -42,6 +42,8 @@ struct Inner {
     disk: Arc<dyn Disk>,
     /// Held while the names of a blob's two files change, so that they change together.
     naming: Mutex<()>,
+    /// Objects that are being received by groups.
+    sparse: Mutex<HashSet<ContentHash>>,
     /// Locked as long as the store is open.
     _lock: File,
 }
@@ -66,6 +68,15 @@ impl Dirs {
 
     pub(super) fn tmp(&self) -> PathBuf {
         self.root.join("tmp")
+    }
+
+    pub(super) fn partials(&self) -> PathBuf {
+        self.root.join("partial")
+    }
+
+    /// The data of an object that comes by groups; it keeps its name over restarts.
+    pub(super) fn partial(&self, hash: &ContentHash) -> PathBuf {
+        self.partials().join(hash.to_string())
     }
 
     fn shard(&self, first_byte: u8) -> PathBuf {
@@ -107,7 +118,7 @@ impl BlobStore {
                 what.display()
             ),
         };
-        for path in [dirs.blobs(), dirs.tmp()] {
+        for path in [dirs.blobs(), dirs.tmp(), dirs.partials()] {
             fs::create_dir_all(&path).map_err(|error| unusable(&path, error))?;
         }
         let lock_path = dir.join("lock");
@@ -134,6 +145,7 @@ impl BlobStore {
                 dirs,
                 disk,
                 naming: Mutex::new(()),
+                sparse: Mutex::default(),
                 _lock: lock,
             }),
         };
@@ -326,6 +338,14 @@ impl BlobStore {
 
     pub(super) fn temp_path(&self, hash: &ContentHash) -> PathBuf {
         self.inner.dirs.temp(hash)
+    }
+
+    pub(super) fn dirs(&self) -> &Dirs {
+        &self.inner.dirs
+    }
+
+    pub(super) fn sparse_claims(&self) -> &Mutex<HashSet<ContentHash>> {
+        &self.inner.sparse
     }
 
     pub(super) fn disk(&self) -> &Arc<dyn Disk> {

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{BlobError, disk::Disk, store::Dirs};
+use super::{BlobError, disk::Disk, sparse::Claim, store::Dirs};
 use crate::{
     hash::ContentHash,
     verified::{Builder, Layout},
@@ -33,6 +33,18 @@ impl TempFile {
         let file = disk
             .create(&path)
             .map_err(|error| BlobError::io("create", &path, error))?;
+        Ok(Self {
+            disk: disk.clone(),
+            path,
+            file,
+            is_published: false,
+        })
+    }
+
+    /// A file that exists already, under a name that is not its final one.
+    pub(super) fn adopt(disk: &Arc<dyn Disk>, path: PathBuf) -> Result<Self, BlobError> {
+        let file = File::options().read(true).write(true).open(&path);
+        let file = file.map_err(|error| BlobError::io("open", &path, error))?;
         Ok(Self {
             disk: disk.clone(),
             path,
@@ -94,6 +106,8 @@ pub(super) fn drop_on_pool<T: Send + 'static>(value: T) {
 pub(super) struct VerifiedFiles {
     pub(super) data: TempFile,
     pub(super) outboard: Option<TempFile>,
+    /// Of an object that came by groups: nobody else receives it until the files have their names.
+    pub(super) _claim: Option<Claim>,
 }
 
 /// Writes the pieces of one object to its temp files while hashing them.
@@ -164,6 +178,7 @@ impl Writer {
         Ok(VerifiedFiles {
             data: self.data,
             outboard: self.outboard,
+            _claim: None,
         })
     }
 }

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use super::{
-    CV_LEN, Cv, Layout,
+    CV_LEN, Cv, GROUP_LEN, Layout,
     tree::{Edge, cvs, group_cv},
 };
 use crate::hash::ContentHash;
@@ -158,6 +160,11 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// The layout of the object.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// The groups that this segment can check.
     pub fn groups(&self) -> Range<u64> {
         self.layout.segment_groups(self.segment)
@@ -185,5 +192,55 @@ impl Segment {
         } else {
             Err(OutboardError::Group { group })
         }
+    }
+
+    /// Check bytes that are said to be these groups, one after the other.
+    pub fn verify_run(&self, groups: Range<u64>, bytes: Bytes) -> Result<Run, OutboardError> {
+        let start = self.layout.bytes_of(groups.clone()).start;
+        for group in groups.clone() {
+            let range = self.layout.group_range(group);
+            let range = range.ok_or(OutboardError::Group { group })?;
+            let data = bytes.get((range.start - start) as usize..(range.end - start) as usize);
+            self.verify_group(group, data.unwrap_or_default())?;
+        }
+        let len = self.layout.bytes_of(groups.clone()).end - start;
+        if bytes.len() as u64 != len {
+            return Err(OutboardError::Group { group: groups.end });
+        }
+        Ok(Run {
+            hash: self.hash,
+            groups,
+            bytes,
+        })
+    }
+}
+
+/// Some whole groups of an object, one after the other, proved by a [`Segment`].
+#[derive(Clone, Debug)]
+pub struct Run {
+    hash: ContentHash,
+    groups: Range<u64>,
+    bytes: Bytes,
+}
+
+impl Run {
+    /// The content hash of the object.
+    pub fn hash(&self) -> ContentHash {
+        self.hash
+    }
+
+    /// Which groups.
+    pub fn groups(&self) -> Range<u64> {
+        self.groups.clone()
+    }
+
+    /// Their bytes.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Where they begin in the object.
+    pub fn offset(&self) -> u64 {
+        self.groups.start * GROUP_LEN as u64
     }
 }

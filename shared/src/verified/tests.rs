@@ -447,3 +447,33 @@ proptest! {
         prop_assert_eq!(Present::from_bytes(groups, &[]), None);
     }
 }
+
+#[test]
+fn a_run_is_proved_as_a_whole_or_not_at_all() {
+    let data: Vec<u8> = (0..5 * GROUP_LEN + 7).map(|at| (at % 251) as u8).collect();
+    let size = data.len() as u64;
+    let mut builder = Builder::new(size);
+    builder.update(&data).unwrap();
+    let built = builder.finish().unwrap();
+    let hash = built.hash;
+    let outboard = built.into_outboard();
+    let segment = Top::check(hash, size, &[]).unwrap();
+    let segment = segment.segment(0, &outboard).unwrap();
+    let from = |groups: std::ops::Range<usize>| {
+        bytes::Bytes::copy_from_slice(
+            &data[groups.start * GROUP_LEN..size.min((groups.end * GROUP_LEN) as u64) as usize],
+        )
+    };
+    let run = segment.verify_run(4..6, from(4..6)).unwrap();
+    assert_eq!((run.groups(), run.offset()), (4..6, 4 * GROUP_LEN as u64));
+    assert_eq!((run.hash(), run.bytes().len()), (hash, GROUP_LEN + 7));
+    let refused = |groups, bytes| segment.verify_run(groups, bytes).unwrap_err();
+    let group = |group| OutboardError::Group { group };
+    assert_eq!(refused(4..6, from(3..5)), group(4), "other groups");
+    assert_eq!(refused(1..4, from(1..3)), group(3), "too short");
+    assert_eq!(refused(1..3, from(1..4)), group(3), "too long");
+    assert_eq!(refused(5..7, from(5..6)), group(6), "past the end");
+    let mut bad = from(1..4).to_vec();
+    bad[GROUP_LEN] ^= 1;
+    assert_eq!(refused(1..4, bad.into()), group(2));
+}

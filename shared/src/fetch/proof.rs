@@ -1,0 +1,246 @@
+//! The outboard of one object: fetched from a source when it is needed, checked against the on-chain
+//! hash, kept beside the data so that a restart can verify without a source.
+
+use std::{fs::File, num::NonZeroUsize, ops::Range, os::unix::fs::FileExt, sync::Arc};
+
+use lru::LruCache;
+use parking_lot::Mutex;
+use prometheus::IntCounter;
+use tokio::task::spawn_blocking;
+
+use super::SourceError;
+use crate::{
+    api::StorageClient,
+    hash::ContentHash,
+    ids::ObjectId,
+    range::ByteRange,
+    verified::{Layout, OutboardError, Segment, Top},
+};
+
+/// Outboards up to this length are fetched whole: one request proves objects of up to 1 GiB.
+const WHOLE_OUTBOARD_BYTES_MAX: u64 = 2 << 20;
+/// Checked segments kept in memory: 32 KiB each.
+const SEGMENTS_KEPT: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
+
+/// Proves the groups of one object. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Proof {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    object: ObjectId,
+    hash: ContentHash,
+    layout: Layout,
+    /// Where the outboard is kept; none for objects that are not kept.
+    file: Option<Arc<File>>,
+    received_bytes: IntCounter,
+    state: Mutex<State>,
+    /// Held while a source is asked by [`Proof::segment`].
+    asking: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    top: Option<Top>,
+    segments: LruCache<u64, Arc<Segment>>,
+    /// Has the file been looked at for the top?
+    looked: bool,
+}
+
+impl Proof {
+    /// Nothing is known yet but what the file may hold. `received_bytes` counts what comes.
+    pub fn new(
+        object: ObjectId,
+        hash: ContentHash,
+        size: u64,
+        file: Option<Arc<File>>,
+        received_bytes: IntCounter,
+    ) -> Self {
+        let state = State {
+            top: None,
+            segments: LruCache::new(SEGMENTS_KEPT),
+            looked: false,
+        };
+        let inner = Inner {
+            object,
+            hash,
+            layout: Layout::new(size),
+            file,
+            received_bytes,
+            state: Mutex::new(state),
+            asking: tokio::sync::Mutex::new(()),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The segment from memory or from the file, without asking anybody.
+    pub async fn known(&self, segment: u64) -> Option<Arc<Segment>> {
+        if let Some(known) = self.inner.state.lock().segments.get(&segment) {
+            return Some(known.clone());
+        }
+        let inner = self.inner.clone();
+        let read = spawn_blocking(move || inner.read_segment(segment));
+        read.await.ok().flatten()
+    }
+
+    /// The segment, if need be from this source. One request at a time, whoever asks.
+    pub async fn segment(
+        &self,
+        segment: u64,
+        source: &StorageClient,
+    ) -> Result<Arc<Segment>, SourceError> {
+        if let Some(known) = self.known(segment).await {
+            return Ok(known);
+        }
+        let _asking = self.inner.asking.lock().await;
+        self.ask(segment, source).await
+    }
+
+    /// The segment, if need be from this source, whoever else is asked at the same time.
+    pub async fn ask(
+        &self,
+        segment: u64,
+        source: &StorageClient,
+    ) -> Result<Arc<Segment>, SourceError> {
+        loop {
+            if let Some(known) = self.known(segment).await {
+                return Ok(known);
+            }
+            let missing = self.inner.missing(segment);
+            if missing.is_empty() {
+                let segments = self.inner.layout.segments();
+                let cause = OutboardError::NoSuchSegment { segment, segments };
+                return Err(SourceError::bad_outboard(source.root(), cause));
+            }
+            let bytes = self.fetch(source, missing.clone()).await?;
+            let (inner, part) = (self.inner.clone(), missing);
+            let taken = spawn_blocking(move || inner.take(segment, part, &bytes)).await;
+            taken
+                .map_err(std::io::Error::other)
+                .map_err(SourceError::Disk)?
+                .map_err(|refused| match refused {
+                    Refused::Bad(cause) => SourceError::bad_outboard(source.root(), cause),
+                    Refused::Disk(cause) => SourceError::Disk(cause),
+                })?;
+        }
+    }
+
+    async fn fetch(
+        &self,
+        source: &StorageClient,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, SourceError> {
+        let len = (range.end - range.start) as usize;
+        let range = ByteRange {
+            start: range.start,
+            end: range.end,
+        };
+        let answer = source.outboard(self.inner.object, Some(range)).await;
+        let answer = answer.map_err(|error| {
+            // A node of another kind knows no such route, or answers in its own way.
+            if error.is_not_found() || error.is_unsatisfiable() {
+                SourceError::NoOutboard {
+                    source_root: source.root().to_owned(),
+                }
+            } else {
+                error.into()
+            }
+        })?;
+        let bytes = answer.collect(len).await?;
+        self.inner.received_bytes.inc_by(bytes.len() as u64);
+        Ok(bytes)
+    }
+}
+
+enum Refused {
+    Bad(OutboardError),
+    Disk(std::io::Error),
+}
+
+/// All of this blocks.
+impl Inner {
+    /// Which part of the outboard to fetch next to know a segment. Empty only if there is no such
+    /// segment, because what needs no bytes is known.
+    fn missing(&self, segment: u64) -> Range<u64> {
+        let layout = &self.layout;
+        if self.state.lock().top.is_some() {
+            layout.segment_range(segment)
+        } else if layout.outboard_len() <= WHOLE_OUTBOARD_BYTES_MAX {
+            0..layout.outboard_len()
+        } else {
+            0..layout.top_len()
+        }
+    }
+
+    /// Takes a part of the outboard, of which everything is checked before anything is kept.
+    fn take(&self, segment: u64, part: Range<u64>, bytes: &[u8]) -> Result<(), Refused> {
+        let layout = &self.layout;
+        let known = self.state.lock().top.clone();
+        let top = match &known {
+            Some(top) => top.clone(),
+            None => {
+                let top_len = layout.top_len() as usize;
+                self.check_top(bytes.get(..top_len).unwrap_or_default())
+                    .map_err(Refused::Bad)?
+            }
+        };
+        let mut segments = Vec::new();
+        if known.is_some() {
+            segments.push((segment, top.segment(segment, bytes).map_err(Refused::Bad)?));
+        } else if part.end == layout.outboard_len() {
+            for segment in 0..layout.segments() {
+                let range = layout.segment_range(segment);
+                let cvs = bytes.get(range.start as usize..range.end as usize);
+                let cvs = cvs.unwrap_or_default();
+                segments.push((segment, top.segment(segment, cvs).map_err(Refused::Bad)?));
+            }
+        }
+        if let Some(file) = &self.file {
+            file.write_all_at(bytes, part.start)
+                .map_err(Refused::Disk)?;
+        }
+        let mut state = self.state.lock();
+        state.top = Some(top);
+        for (segment, checked) in segments {
+            state.segments.put(segment, Arc::new(checked));
+        }
+        Ok(())
+    }
+
+    fn read_segment(&self, segment: u64) -> Option<Arc<Segment>> {
+        let layout = &self.layout;
+        let look = {
+            let mut state = self.state.lock();
+            let look = state.top.is_none() && (layout.top_len() == 0 || !state.looked);
+            state.looked |= look;
+            look
+        };
+        if look && let Ok(top) = self.check_top(&self.read(0..layout.top_len())?) {
+            self.state.lock().top = Some(top);
+        }
+        let top = self.state.lock().top.clone()?;
+        let bytes = self.read(layout.segment_range(segment))?;
+        let checked = Arc::new(top.segment(segment, &bytes).ok()?);
+        self.state.lock().segments.put(segment, checked.clone());
+        Some(checked)
+    }
+
+    fn check_top(&self, bytes: &[u8]) -> Result<Top, OutboardError> {
+        Top::check(self.hash, self.layout.size(), bytes)
+    }
+
+    /// A part of the outboard from the file, if it reaches that far.
+    fn read(&self, range: Range<u64>) -> Option<Vec<u8>> {
+        if range.is_empty() {
+            return Some(Vec::new());
+        }
+        let mut bytes = vec![0; (range.end - range.start) as usize];
+        self.file
+            .as_ref()?
+            .read_exact_at(&mut bytes, range.start)
+            .ok()
+            .map(|()| bytes)
+    }
+}
