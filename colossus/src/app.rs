@@ -24,10 +24,10 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use crate::{
     accept::actor::{AcceptActor, Parts, TroubleCell},
+    cleanup::actor::CleanupActor,
     config::{Config, InvalidConfig},
     holdings::{Holdings, HoldingsError},
     http::{self, upload::limits::Uploads},
-    janitor::actor::JanitorActor,
     metrics::Metrics,
     network::{
         actor::{NetworkActor, PeerSide},
@@ -117,7 +117,7 @@ pub enum StartError {
 pub struct Colossus {
     node: web::Data<Node>,
     obligations: Addr<ObligationsActor>,
-    janitor: Addr<JanitorActor>,
+    cleanup: Addr<CleanupActor>,
     database: Database,
     discovery: Option<JoinHandle<()>>,
     server: ServerHandle,
@@ -161,7 +161,7 @@ impl Colossus {
         let (h, v, m) = (holdings.clone(), view.clone(), metrics.clone());
         let replicate = ReplicateActor::new(limits, peers.clone(), h, v, m).start();
         let (h, v, m) = (holdings.clone(), view.clone(), metrics.clone());
-        let janitor = JanitorActor::new(config.cleanup.grace.0, h, v, m).start();
+        let cleanup = CleanupActor::new(config.cleanup.grace.0, h, v, m).start();
         let accept_trouble = TroubleCell::default();
         let accept = AcceptActor::new(Parts {
             chain: chain.clone(),
@@ -220,7 +220,7 @@ impl Colossus {
             peer: None,
         };
         let discovery = start_network(&mut node, &identity, peer, &peers).await?;
-        let obligations = start_obligations(&node, follower, &janitor);
+        let obligations = start_obligations(&node, follower, &cleanup);
         let admin_address = node.config.admin.listen;
         let node = web::Data::new(node);
         let (server, address) = start_http(&node, requests)?;
@@ -238,7 +238,7 @@ impl Colossus {
         Ok(Self {
             node,
             obligations,
-            janitor,
+            cleanup,
             database,
             discovery,
             server,
@@ -268,7 +268,7 @@ impl Colossus {
             .watch("obligations", &self.obligations)
             .watch("accept", &self.node.accept)
             .watch("replicate", &self.node.replicate)
-            .watch("janitor", &self.janitor)
+            .watch("cleanup", &self.cleanup)
             .watch("scrub", &self.node.scrub);
         if let Some(network) = &self.node.network {
             watchdog = watchdog.watch("network", network);
@@ -290,7 +290,7 @@ impl Colossus {
             stop_actor(network).await;
         }
         stop_actor(&self.node.scrub).await;
-        stop_actor(&self.janitor).await;
+        stop_actor(&self.cleanup).await;
         stop_actor(&self.node.accept).await;
         self.admin.stop().await;
         if let Err(error) = self.database.flush().await {
@@ -420,12 +420,12 @@ async fn start_network(
 fn start_obligations(
     node: &Node,
     follower: Follower,
-    janitor: &Addr<JanitorActor>,
+    cleanup: &Addr<CleanupActor>,
 ) -> Addr<ObligationsActor> {
     let readers = Readers {
         replicate: node.replicate.clone(),
         accept: node.accept.clone(),
-        janitor: janitor.clone(),
+        cleanup: cleanup.clone(),
     };
     let (config, holdings, metrics) = (
         node.config.clone(),

@@ -21,8 +21,12 @@ use shared::{
     table::{Database, Table, TableError},
 };
 
+mod pins;
+mod release;
 mod taken;
 
+pub use pins::Pin;
+pub use release::Released;
 pub use taken::Taken;
 
 /// Locks by hash: storing and removing one blob exclude each other, different blobs rarely do.
@@ -101,6 +105,7 @@ struct Inner {
     outbox: Table<ObjectId, OutboxEntry>,
     taken: Table<ObjectId, Taken>,
     index: RwLock<Index>,
+    pins: Arc<pins::Pins>,
     stripes: [tokio::sync::Mutex<()>; LOCK_STRIPES],
 }
 
@@ -168,6 +173,7 @@ impl Holdings {
             outbox,
             taken,
             index: RwLock::new(index),
+            pins: Arc::default(),
             stripes,
         };
         Ok(Self {
@@ -250,28 +256,12 @@ impl Holdings {
         }
     }
 
-    /// Lets go of an object; its blob goes with the last object of that hash.
+    /// Lets go of an object, unless it is being read; its blob goes with the last object of that hash.
     pub async fn remove(&self, object: ObjectId) -> Result<Option<Held>, HoldingsError> {
-        let Some(hash) = self.get(object).map(|held| held.hash) else {
-            return Ok(None);
-        };
-        let _one_at_a_time = self.stripe(hash).lock().await;
-        let holdings = self.clone();
-        blocking(move || {
-            holdings.inner.objects.remove(&object)?;
-            holdings.inner.outbox.remove(&object)?;
-            holdings.inner.taken.remove(&object)?;
-            Ok(holdings.inner.objects.database().flush_blocking()?)
-        })
-        .await?;
-        let removed = self.inner.index.write().remove(object);
-        let Some((held, was_last)) = removed else {
-            return Ok(None);
-        };
-        if was_last {
-            self.inner.blobs.remove(&hash).await?;
+        match self.release(object, |_| true).await? {
+            Released::Removed(held) => Ok(Some(held)),
+            Released::NotHeld | Released::BeingRead(_) | Released::Refused => Ok(None),
         }
-        Ok(Some(held))
     }
 
     /// Everything in the outbox.

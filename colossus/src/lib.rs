@@ -10,7 +10,7 @@
 //! | [`replicate`] | fetches what is owed and missing; [`peer`] is its client for other nodes |
 //! | [`network`] | gossip: *bucket b holds object o* |
 //! | [`receipts`] | signed receipts for uploads, and what became of them |
-//! | [`janitor`] | lets go of what the chain deleted |
+//! | [`cleanup`] | lets go of what the chain deleted |
 //! | [`scrub`] | verifies what is held over and over, and mends what is damaged |
 //! | [`rebuild`] | the index made again from files and chain |
 //! | [`app`] | puts the parts together: start and stop order |
@@ -33,11 +33,12 @@
 
 pub mod accept;
 pub mod app;
+pub mod cleanup;
 pub mod cli;
 pub mod config;
 pub mod holdings;
 pub mod http;
-pub mod janitor;
+
 pub mod metrics;
 pub mod network;
 pub mod node;

@@ -3,6 +3,8 @@
 //! What the chain has not accepted yet is served to other storage nodes, which owe it too, and to
 //! everybody only if so configured. Bytes that are known to be damaged are served to nobody.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{self, HeaderValue},
@@ -15,9 +17,9 @@ use shared::{
     serve::{self, FileBody, Head},
 };
 
-use super::errors;
+use super::{errors, pinned::Pinned};
 use crate::{
-    holdings::Held,
+    holdings::{Held, Pin},
     node::{Node, hint},
     peer::Part,
     scrub::actor::Suspect,
@@ -39,7 +41,7 @@ pub async fn file(
     let head = found.head(found.held.size, found.held.media_type);
     let file = found.stored.file();
     Ok(serve::respond_with(&request, &head, |range| {
-        FileBody::new(file.clone(), range)
+        Pinned::new(FileBody::new(file.clone(), range), &found.pin)
     }))
 }
 
@@ -54,7 +56,7 @@ pub async fn outboard(
     // An empty outboard has no file, and none of its bytes are ever asked for.
     let file = found.stored.outboard().unwrap_or(found.stored.file());
     Ok(serve::respond_with(&request, &head, |range| {
-        FileBody::new(file.clone(), range)
+        Pinned::new(FileBody::new(file.clone(), range), &found.pin)
     }))
 }
 
@@ -62,6 +64,7 @@ struct Found {
     held: Held,
     stored: Stored,
     accepted: bool,
+    pin: Arc<Pin>,
 }
 
 impl Found {
@@ -91,7 +94,7 @@ async fn find(request: &HttpRequest, id: &str, node: &Node, part: Part) -> Resul
             format!("object {object} is not held by this node"),
         )
     };
-    let held = node.holdings.get(object).ok_or_else(not_held)?;
+    let (held, pin) = node.holdings.pinned(object).ok_or_else(not_held)?;
     let accepted = node.view.read().object(object).map(|known| known.accepted);
     let for_everybody = match accepted {
         Some(accepted) => accepted || node.config.http.serve_pending,
@@ -119,6 +122,7 @@ async fn find(request: &HttpRequest, id: &str, node: &Node, part: Part) -> Resul
         held,
         stored,
         accepted: accepted == Some(true),
+        pin: Arc::new(pin),
     })
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`upload`] | **the upload story**, top to bottom |
 //! | [`download`] | the bytes of an object, its outboard |
+//! | [`pinned`] | keeps what is being sent from being removed |
 //! | [`receipt`] | the receipt of an upload, and what became of it |
 //! | [`state`] | what is held |
 //! | [`status`] | version and state of the node |
@@ -21,6 +22,7 @@ use shared::api::{self, ApiError, ErrorKind};
 pub mod admin;
 pub mod download;
 pub mod errors;
+pub mod pinned;
 pub mod receipt;
 pub mod state;
 pub mod status;

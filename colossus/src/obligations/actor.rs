@@ -22,9 +22,9 @@ use shared::{
 use super::core::{News, Scene, operators};
 use crate::{
     accept::actor::{AcceptActor, ObjectsSettled},
+    cleanup::actor::{CleanupActor, ObjectsDeleted},
     config::Config,
     holdings::Holdings,
-    janitor::actor::{JanitorActor, ObjectsDeleted},
     metrics::Metrics,
     node::{Stop, hint, our_buckets},
     replicate::actor::{ObligationsChanged, ReplicateActor},
@@ -44,7 +44,7 @@ pub struct Readers {
     /// Acceptances.
     pub accept: Addr<AcceptActor>,
     /// Deletions.
-    pub janitor: Addr<JanitorActor>,
+    pub cleanup: Addr<CleanupActor>,
 }
 
 /// Follows; owns nothing but the follower.
@@ -164,9 +164,9 @@ impl ObligationsActor {
         }
         if !news.deleted.is_empty() {
             told &= hint(
-                &readers.janitor,
+                &readers.cleanup,
                 ObjectsDeleted(news.deleted),
-                "janitor",
+                "cleanup",
                 metrics,
             );
         }

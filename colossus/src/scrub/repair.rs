@@ -85,6 +85,7 @@ impl Repairer {
         let Some(known) = self.book.get(&hash) else {
             return Ok(Outcome::Mended);
         };
+        let _pin = self.holdings.pin(hash);
         let objects = self.holdings.objects_of(&hash);
         if objects.is_empty() {
             self.settle(hash, known.findings, Damage::default()).await?;

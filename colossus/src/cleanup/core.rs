@@ -14,7 +14,7 @@ pub enum Event {
     Exists(ObjectId),
     /// Removing failed; it is tried again later.
     RemoveFailed(ObjectId),
-    /// The instant of [`Janitor::next_wakeup`] has come.
+    /// The instant of [`Cleanup::next_wakeup`] has come.
     TimerFired,
 }
 
@@ -26,13 +26,13 @@ pub enum Effect {
 }
 
 /// The objects on their way out.
-pub struct Janitor {
+pub struct Cleanup {
     grace: Duration,
     due: BTreeSet<(Instant, ObjectId)>,
     objects: BTreeMap<ObjectId, Instant>,
 }
 
-impl Janitor {
+impl Cleanup {
     /// Objects stay this long after their deletion.
     pub fn new(grace: Duration) -> Self {
         Self {
@@ -89,7 +89,7 @@ mod tests {
     fn objects_go_after_their_grace_period_and_not_before() {
         let grace = Duration::from_secs(10);
         let now = Instant::now();
-        let mut core = Janitor::new(grace);
+        let mut core = Cleanup::new(grace);
         assert!(core.handle(now, Event::Deleted(ObjectId(1))).is_empty());
         assert!(
             core.handle(now + grace / 2, Event::Deleted(ObjectId(2)))
@@ -109,7 +109,7 @@ mod tests {
     fn what_exists_again_stays_and_what_failed_is_tried_again() {
         let grace = Duration::from_secs(10);
         let now = Instant::now();
-        let mut core = Janitor::new(grace);
+        let mut core = Cleanup::new(grace);
         core.handle(now, Event::Deleted(ObjectId(1)));
         core.handle(now, Event::Exists(ObjectId(1)));
         assert_eq!((core.next_wakeup(), core.waiting()), (None, 0));

@@ -8,7 +8,7 @@ use actix::{
 use shared::{chain::follower::DirectoryView, ids::ObjectId};
 use tokio::time::{Duration, Instant};
 
-use super::core::{Effect, Event, Janitor};
+use super::core::{Cleanup, Effect, Event};
 use crate::{holdings::Holdings, metrics::Metrics, node::Stop};
 
 /// Messages that may wait; lost ones are found again by the next look at the chain.
@@ -20,19 +20,19 @@ const MAILBOX_MAX: usize = 256;
 pub struct ObjectsDeleted(pub Vec<ObjectId>);
 
 /// Owns the grace periods.
-pub struct JanitorActor {
-    core: Janitor,
+pub struct CleanupActor {
+    core: Cleanup,
     holdings: Holdings,
     view: DirectoryView,
     metrics: Metrics,
     timer: Option<SpawnHandle>,
 }
 
-impl JanitorActor {
+impl CleanupActor {
     /// Knows of nothing to remove.
     pub fn new(grace: Duration, holdings: Holdings, view: DirectoryView, metrics: Metrics) -> Self {
         Self {
-            core: Janitor::new(grace),
+            core: Cleanup::new(grace),
             holdings,
             view,
             metrics,
@@ -77,7 +77,7 @@ impl JanitorActor {
     }
 }
 
-impl Actor for JanitorActor {
+impl Actor for CleanupActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
@@ -85,7 +85,7 @@ impl Actor for JanitorActor {
     }
 }
 
-impl Handler<ObjectsDeleted> for JanitorActor {
+impl Handler<ObjectsDeleted> for CleanupActor {
     type Result = ();
     fn handle(&mut self, deleted: ObjectsDeleted, ctx: &mut Context<Self>) {
         for object in deleted.0 {
@@ -94,7 +94,7 @@ impl Handler<ObjectsDeleted> for JanitorActor {
     }
 }
 
-impl Handler<Stop> for JanitorActor {
+impl Handler<Stop> for CleanupActor {
     type Result = ();
     fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
         ctx.stop();
