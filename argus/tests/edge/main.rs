@@ -8,3 +8,4 @@ mod keeping;
 mod playback;
 mod sources;
 mod support;
+mod wrong_bytes;

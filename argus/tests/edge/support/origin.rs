@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use actix_web::{
@@ -46,6 +47,27 @@ pub enum Manner {
     WithoutOutboardFlips(u64),
     /// Sends bytes from this one on only when the gate has been opened.
     Gated(u64, watch::Receiver<bool>),
+    /// Gives this byte of the outboard wrong.
+    FlipsOutboardAt(u64),
+    /// Gives only so many bytes of the outboard, and says that this is all.
+    CutsOutboard(u64),
+    /// Sends all bytes, each piece after a pause.
+    Delays(Duration),
+    /// Says that the object is this much longer, or shorter, than it is.
+    LiesAboutLength(i64),
+    /// Gives the bytes that follow, by this many, those that were asked for.
+    Shifts(u64),
+    /// Behaves differently with each object.
+    ByObject(Arc<HashMap<u64, Manner>>),
+}
+
+impl Manner {
+    fn with(&self, object: u64) -> &Self {
+        match self {
+            Self::ByObject(manners) => manners.get(&object).unwrap_or(&Self::Honest),
+            manner => manner,
+        }
+    }
 }
 
 struct Shelf {
@@ -117,12 +139,14 @@ async fn outboard(request: HttpRequest, id: Path<u64>, shelf: Data<Shelf>) -> Ht
         return not_held(*id);
     };
     let mut outboard = outboard.to_vec();
-    match shelf.manner {
+    match shelf.manner.with(*id) {
         Manner::Empty => return not_held(*id),
         Manner::WithoutOutboard | Manner::WithoutOutboardFlips(_) => {
             return HttpResponse::NotFound().body("no such route");
         }
         Manner::FlipsOutboard => outboard[5] ^= 1,
+        Manner::FlipsOutboardAt(at) => flip(&mut outboard, *at),
+        Manner::CutsOutboard(len) => outboard.truncate(*len as usize),
         _ => {}
     }
     answer(
@@ -138,17 +162,26 @@ async fn file(request: HttpRequest, id: Path<u64>, shelf: Data<Shelf>) -> HttpRe
     let Some((bytes, _)) = shelf.objects.get(&id) else {
         return not_held(*id);
     };
-    if matches!(shelf.manner, Manner::Empty) {
-        return not_held(*id);
-    }
+    let manner = shelf.manner.with(*id).clone();
     let mut bytes = bytes.clone();
-    match shelf.manner {
+    match &manner {
+        Manner::Empty => return not_held(*id),
         Manner::Flips(at) | Manner::WithoutOutboardFlips(at) => {
             let mut wrong = bytes.to_vec();
-            wrong[at as usize] ^= 1;
+            flip(&mut wrong, *at);
             bytes = wrong.into();
         }
         Manner::AnotherObject => bytes = vec![0; bytes.len()].into(),
+        Manner::LiesAboutLength(by) => {
+            let mut wrong = bytes.to_vec();
+            wrong.resize(bytes.len().saturating_add_signed(*by as isize), 0);
+            bytes = wrong.into();
+        }
+        Manner::Shifts(by) => {
+            let mut wrong = bytes.to_vec();
+            wrong.rotate_left(*by as usize % bytes.len().max(1));
+            bytes = wrong.into();
+        }
         _ => {}
     }
     let len = bytes.len() as u64;
@@ -162,17 +195,18 @@ async fn file(request: HttpRequest, id: Path<u64>, shelf: Data<Shelf>) -> HttpRe
     };
     const PIECE: u64 = 8_192;
     let pieces = stream::unfold(
-        (start, shelf, bytes),
-        move |(at, shelf, bytes)| async move {
+        (start, (shelf, manner), bytes),
+        move |(at, (shelf, manner), bytes)| async move {
             if at >= end {
                 return None;
             }
             let mut to = (at + PIECE).min(end);
-            match &shelf.manner {
+            match &manner {
+                Manner::Delays(pause) => tokio::time::sleep(*pause).await,
                 Manner::BreaksOffAt(limit) if at >= *limit => {
                     return Some((
                         Err(std::io::Error::other("broken off")),
-                        (end, shelf, bytes),
+                        (end, (shelf, manner), bytes),
                     ));
                 }
                 Manner::BreaksOffAt(limit) => to = to.min((*limit).max(at + 1)),
@@ -185,10 +219,17 @@ async fn file(request: HttpRequest, id: Path<u64>, shelf: Data<Shelf>) -> HttpRe
             }
             shelf.data_bytes.fetch_add(to - at, Ordering::SeqCst);
             let piece = bytes.slice(at as usize..to as usize);
-            Some((Ok(piece), (to, shelf, bytes)))
+            Some((Ok(piece), (to, (shelf, manner), bytes)))
         },
     );
     answer(&request, len, pieces.boxed_local(), start)
+}
+
+/// Changes a byte, if there is one there.
+fn flip(bytes: &mut [u8], at: u64) {
+    if let Some(byte) = bytes.get_mut(at as usize) {
+        *byte ^= 1;
+    }
 }
 
 fn wanted(request: &HttpRequest, len: u64) -> Wanted {
