@@ -1,4 +1,4 @@
-//! The command line: `argus serve`, `argus config print|check`, `argus cache replay`.
+//! The command line: `argus serve`, `argus config print|check`, `argus cache replay`, `argus node …`.
 
 use std::{ffi::OsString, process::ExitCode, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use shared::{
     supervise::{self, Exit},
 };
 
-use crate::{config::Config, node::Node, policy::command::Replay};
+use crate::{config::Config, node::Node, operator::command::NodeCommand, policy::command::Replay};
 
 /// Pause between attempts to reach the chain at the start.
 const CHAIN_RETRY_EVERY: Duration = Duration::from_secs(1);
@@ -38,6 +38,9 @@ enum Command {
     /// Find out what a cache would keep.
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Ask a running node's operator API.
+    #[command(subcommand)]
+    Node(NodeCommand),
 }
 
 #[derive(Subcommand)]
@@ -84,15 +87,21 @@ pub fn cli_main(args: Vec<OsString>) -> ExitCode {
         Ok(Command::Config { command, flags }) => {
             with_config(&flags, |loaded| command.run(&loaded))
         }
-        Ok(Command::Cache(CacheCommand::Replay(replay))) => match replay.run() {
-            Ok(table) => {
-                println!("{table}");
-                Exit::Stopped
-            }
-            Err(error) => cli::fail(Config::PROGRAM, Exit::Failed, error.as_ref()),
-        },
+        Ok(Command::Cache(CacheCommand::Replay(replay))) => told(replay.run()),
+        Ok(Command::Node(command)) => told(command.run()),
     };
     exit.into()
+}
+
+/// Prints what a command found out, or why it could not.
+fn told(result: anyhow::Result<impl std::fmt::Display>) -> Exit {
+    match result {
+        Ok(text) => {
+            println!("{text}");
+            Exit::Stopped
+        }
+        Err(error) => cli::fail(Config::PROGRAM, Exit::Failed, error.as_ref()),
+    }
 }
 
 fn with_config(flags: &Flags, run: impl FnOnce(Loaded<Config>) -> Exit) -> Exit {
@@ -134,7 +143,10 @@ async fn run(config: Config) -> anyhow::Result<Exit> {
         }
     };
     let node = Node::start(config, chain).await?;
-    let exit = supervise::run_until_stop(node.watchdog()).await?;
+    let exit = tokio::select! {
+        exit = supervise::run_until_stop(node.watchdog()) => exit?,
+        () = node.shutdown_asked() => Exit::Stopped,
+    };
     node.stop().await;
     Ok(exit)
 }

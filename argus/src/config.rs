@@ -5,12 +5,14 @@ use std::{net::SocketAddr, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use shared::{
     cli::Settings,
-    config::{ByteSize, TimeSpan},
+    config::{ByteSize, Secret, TimeSpan},
     ids::{DistributionBucketId, WorkerId},
     serve::server::HttpLimits,
     telemetry::LogConfig,
 };
 
+/// Shortest secret of the operator API.
+const SECRET_BYTES_MIN: usize = 16;
 /// Smallest useful cache.
 const CACHE_LIMIT_MIN: u64 = 1 << 20;
 
@@ -35,6 +37,9 @@ pub struct Config {
     /// Metrics and health.
     #[serde(default)]
     pub admin: AdminConfig,
+    /// The operator API.
+    #[serde(default)]
+    pub operator: OperatorConfig,
     /// What is kept.
     #[serde(default)]
     pub cache: CacheConfig,
@@ -98,6 +103,50 @@ impl Default for AdminConfig {
         Self {
             listen: ([127, 0, 0, 1], 9334).into(),
         }
+    }
+}
+
+/// `[operator]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OperatorConfig {
+    /// Address of the operator API; port 0 takes a free one. Absent: there is none.
+    pub listen: Option<SocketAddr>,
+    /// What its tokens are signed with.
+    pub hmac_secret: Option<Secret>,
+    /// A file with that secret, instead of `hmac_secret`.
+    pub hmac_secret_file: Option<PathBuf>,
+}
+
+impl OperatorConfig {
+    /// The secret, if one is configured. Blocking: reads the file.
+    pub fn secret(&self) -> Result<Option<Secret>, ConfigProblem> {
+        let problem = |key, value: String, remedy| Err(ConfigProblem { key, value, remedy });
+        let secret = match (&self.hmac_secret, &self.hmac_secret_file) {
+            (Some(_), Some(path)) => {
+                let remedy = "give it or operator.hmac_secret, not both";
+                return problem(
+                    "operator.hmac_secret_file",
+                    path.display().to_string(),
+                    remedy,
+                );
+            }
+            (Some(secret), None) => secret.clone(),
+            (None, Some(path)) => match std::fs::read_to_string(path) {
+                Ok(text) => Secret::new(text.trim()),
+                Err(error) => {
+                    let value = format!("{} ({error})", path.display());
+                    let remedy = "name a file that can be read";
+                    return problem("operator.hmac_secret_file", value, remedy);
+                }
+            },
+            (None, None) => return Ok(None),
+        };
+        if secret.expose().len() < SECRET_BYTES_MIN {
+            let value = format!("({} bytes)", secret.expose().len());
+            return problem("operator.hmac_secret", value, "give it 16 bytes at least");
+        }
+        Ok(Some(secret))
     }
 }
 
@@ -205,6 +254,14 @@ impl Config {
                 "chain.endpoints",
                 "[]".into(),
                 "name at least one endpoint of the chain",
+            );
+        }
+        let secret = self.operator.secret()?;
+        if let (Some(listen), None) = (self.operator.listen, secret) {
+            return problem(
+                "operator.listen",
+                listen.to_string(),
+                "give operator.hmac_secret or operator.hmac_secret_file, too",
             );
         }
         Ok(())

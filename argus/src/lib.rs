@@ -9,6 +9,7 @@
 //! | [`fill`] | how objects come from storage nodes: extents, proofs, sources |
 //! | [`content`] | [`content::Content`]: hash and size, the key of the cache |
 //! | [`node`] | puts the parts together: start and stop order |
+//! | [`operator`] | the operator API: opens and closes the public port, changes what is served |
 //! | [`policy`] | eviction and admission policies, and `argus cache replay`, which measures them |
 //! | [`config`], [`metrics`], [`cli`] | knobs, figures, command line |
 //!
@@ -35,6 +36,7 @@ pub mod fill;
 pub mod http;
 pub mod metrics;
 pub mod node;
+pub mod operator;
 pub mod policy;
 
 pub use cli::cli_main;

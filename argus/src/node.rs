@@ -1,9 +1,9 @@
 //! Puts the parts together, and stops them in order.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use actix::{Actor, Addr};
-use actix_web::{App, HttpServer, dev::ServerHandle, web};
+use actix_web::{App, HttpServer, dev::Server, web};
 use prometheus::Registry;
 use shared::{
     api::{FetchError, HttpOptions, HttpPool},
@@ -11,6 +11,7 @@ use shared::{
         Chain, ChainError,
         follower::{Follower, FollowerOptions, StatusMetrics},
     },
+    config::Secret,
     supervise::Watchdog,
     telemetry::{AdminServer, Health, RequestTelemetry},
 };
@@ -19,6 +20,7 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     cache::{
@@ -26,10 +28,11 @@ use crate::{
         keeper::{Keeper, Stop, core::Limits},
     },
     catalog::{Catalog, Scope, follow::follow},
-    config::Config,
+    config::{Config, ConfigProblem},
     fill::{Fetching, Sources},
     http::{self, State},
     metrics::Metrics,
+    operator::{OperatorServer, PublicPort, api::Controls, public_port::OpenError},
 };
 
 /// The node cannot start.
@@ -53,6 +56,12 @@ pub enum StartError {
         #[source]
         cause: io::Error,
     },
+    /// The public port cannot be opened.
+    #[error(transparent)]
+    Public(#[from] OpenError),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigProblem),
     /// Two metrics have one name.
     #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
@@ -60,9 +69,10 @@ pub enum StartError {
 
 /// A running node.
 pub struct Node {
-    address: SocketAddr,
+    port: Arc<PublicPort>,
     admin: AdminServer,
-    server: ServerHandle,
+    operator: Option<OperatorServer>,
+    shutdown: CancellationToken,
     keeper: Addr<Keeper>,
     following: JoinHandle<()>,
 }
@@ -121,7 +131,17 @@ impl Node {
             started: Instant::now(),
             cache_limit: config.cache.limit.0,
         });
-        let (address, server) = serve(&config, state, telemetry)?;
+        let port = Arc::new(open_port(&config, state, telemetry)?);
+        let address = port.address();
+        let shutdown = CancellationToken::new();
+        let controls = |secret| Controls {
+            port: port.clone(),
+            catalog: catalog.clone(),
+            purge: keeper.clone().recipient(),
+            shutdown: shutdown.clone(),
+            secret,
+        };
+        let operator = start_operator(&config, controls)?;
         let alive = following.abort_handle();
         let health = Health::new()
             .ready_when("chain", move || ready_by_chain(&catalog))
@@ -140,9 +160,10 @@ impl Node {
         })?;
         tracing::info!(%address, admin = %admin.address(), worker = %config.worker, "serving");
         Ok(Self {
-            address,
+            port,
             admin,
-            server,
+            operator,
+            shutdown,
             keeper,
             following,
         })
@@ -150,7 +171,17 @@ impl Node {
 
     /// Where the public interface listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
+    }
+
+    /// Where the operator API listens, if there is one.
+    pub fn operator_address(&self) -> Option<SocketAddr> {
+        self.operator.as_ref().map(OperatorServer::address)
+    }
+
+    /// Resolves when the operator asks the node to stop.
+    pub fn shutdown_asked(&self) -> impl Future<Output = ()> + 'static {
+        self.shutdown.clone().cancelled_owned()
     }
 
     /// Where the admin port listens.
@@ -170,7 +201,11 @@ impl Node {
     /// durable.
     pub async fn stop(self) {
         self.following.abort();
-        self.server.stop(true).await;
+        if let Some(operator) = self.operator {
+            operator.stop().await;
+        }
+        // The operator may have closed it before.
+        let _ = self.port.close().await;
         if let Err(error) = self.keeper.send(Stop).await {
             tracing::warn!(%error, "the cache was not stopped in order; it will be verified again");
         }
@@ -196,31 +231,41 @@ fn fetching(config: &Config, metrics: &Metrics) -> Result<Fetching, FetchError> 
     })
 }
 
-fn serve(
+/// Opens the public port. It can be closed and opened again while the node runs.
+fn open_port(
     config: &Config,
     state: web::Data<State>,
     telemetry: RequestTelemetry,
-) -> Result<(SocketAddr, ServerHandle), StartError> {
-    let address = config.http.listen;
-    let listen = |cause| StartError::Listen { address, cause };
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(state.clone())
-            .wrap(http::open_headers())
-            .wrap(telemetry.clone())
-            .configure(http::routes)
-    });
-    let server = config
-        .http
-        .limits
-        .apply(server)
-        .bind(address)
-        .map_err(listen)?;
-    let address = server.addrs().first().copied().unwrap_or(address);
-    let running = server.run();
-    let handle = running.handle();
-    actix_web::rt::spawn(running);
-    Ok((address, handle))
+) -> Result<PublicPort, OpenError> {
+    let limits = config.http.limits.clone();
+    let bind = move |address| -> io::Result<(SocketAddr, Server)> {
+        let (state, telemetry) = (state.clone(), telemetry.clone());
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(state.clone())
+                .wrap(http::open_headers())
+                .wrap(telemetry.clone())
+                .configure(http::routes)
+        });
+        let server = limits.apply(server).bind(address)?;
+        let address = server.addrs().first().copied().unwrap_or(address);
+        Ok((address, server.run()))
+    };
+    PublicPort::open_at(config.http.listen, Box::new(bind))
+}
+
+/// The operator API, if one is configured: it needs an address and a secret.
+fn start_operator(
+    config: &Config,
+    controls: impl FnOnce(Secret) -> Controls,
+) -> Result<Option<OperatorServer>, StartError> {
+    let (Some(address), Some(secret)) = (config.operator.listen, config.operator.secret()?) else {
+        return Ok(None);
+    };
+    let server = OperatorServer::start(address, controls(secret))
+        .map_err(|cause| StartError::Listen { address, cause })?;
+    tracing::info!(address = %server.address(), "the operator API listens");
+    Ok(Some(server))
 }
 
 fn ready_by_chain(catalog: &Catalog) -> Result<(), String> {

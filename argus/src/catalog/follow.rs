@@ -3,7 +3,7 @@
 use actix::Recipient;
 use shared::chain::follower::{Follower, Update};
 
-use super::{Assets, Catalog};
+use super::Catalog;
 use crate::{
     cache::keeper::{Purge, PurgeUnwanted},
     metrics::Metrics,
@@ -21,19 +21,17 @@ pub async fn follow(
     while let Some(update) = follower.next().await {
         match update {
             Update::Reloaded { .. } => {
-                let assets = Assets::of(&catalog.scope, &catalog.directory());
-                *catalog.assets.write() = assets;
+                catalog.renew(|_| {});
                 // Awaited: what is not purged now would be kept until the next restart.
                 if purge_unwanted.send(PurgeUnwanted).await.is_err() {
                     return;
                 }
             }
             Update::Applied { changes, .. } => {
-                let released =
-                    catalog
-                        .assets
-                        .write()
-                        .update(&catalog.scope, &catalog.directory(), &changes);
+                let released = {
+                    let mut assets = catalog.assets.write();
+                    assets.update(&catalog.scope.read(), &catalog.directory(), &changes)
+                };
                 for content in released {
                     if purge.send(Purge { content }).await.is_err() {
                         return;

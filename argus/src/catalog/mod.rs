@@ -54,7 +54,7 @@ pub struct Holder {
 /// Shared read access to the catalog. Cheap to clone.
 #[derive(Clone)]
 pub struct Catalog {
-    scope: Scope,
+    scope: Arc<RwLock<Scope>>,
     directory: DirectoryView,
     assets: Arc<RwLock<Assets>>,
     status: StatusView,
@@ -65,7 +65,7 @@ impl Catalog {
     pub fn new(scope: Scope, directory: DirectoryView, status: StatusView) -> Self {
         let assets = Assets::of(&scope, &directory.read());
         Self {
-            scope,
+            scope: Arc::new(RwLock::new(scope)),
             directory,
             assets: Arc::new(RwLock::new(assets)),
             status,
@@ -77,7 +77,7 @@ impl Catalog {
         if let Some(asset) = self.assets.read().get(id) {
             return Lookup::Here(asset);
         }
-        assets::explain(&self.scope, &self.directory.read(), id)
+        assets::explain(&self.scope.read(), &self.directory.read(), id)
     }
 
     /// The storage nodes that must hold the objects of a bag and tell where they listen.
@@ -110,14 +110,30 @@ impl Catalog {
     /// Buckets served, ascending.
     pub fn buckets(&self) -> Vec<DistributionBucketId> {
         self.scope
+            .read()
             .buckets(&self.directory.read())
             .into_iter()
             .collect()
     }
 
     /// Which worker, and which buckets if not all of the worker's.
-    pub fn scope(&self) -> (WorkerId, &[DistributionBucketId]) {
-        (self.scope.worker, &self.scope.only)
+    pub fn scope(&self) -> (WorkerId, Vec<DistributionBucketId>) {
+        let scope = self.scope.read();
+        (scope.worker, scope.only.clone())
+    }
+
+    /// Serves for somebody else from now on. What is kept for nobody any more is the cache's to purge.
+    pub fn rescope(&self, scope: Scope) {
+        self.renew(|now| *now = scope);
+    }
+
+    /// Reads all assets again, after what is said of the scope.
+    fn renew(&self, change: impl FnOnce(&mut Scope)) {
+        // Assets first, as the follower does: scope and assets change together.
+        let mut assets = self.assets.write();
+        let mut scope = self.scope.write();
+        change(&mut scope);
+        *assets = Assets::of(&scope, &self.directory.read());
     }
 
     /// How far the chain has been followed.

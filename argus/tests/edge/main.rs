@@ -5,6 +5,7 @@
 
 mod hardening;
 mod keeping;
+mod operator;
 mod playback;
 mod sources;
 mod support;

@@ -104,9 +104,17 @@ impl Run {
         if self.range.is_some() {
             request = request.header("range", format!("bytes={start}-{}", end - 1));
         }
-        let mut response = request.send().await.unwrap();
+        let what = format!("seed {}: {:?}", self.id, self.manners);
+        let mut response = match request.send().await {
+            Ok(response) => response,
+            // Broken off before a byte was sent.
+            Err(error) => {
+                assert!(!self.has_honest_source(), "{what}: {error:?}");
+                return;
+            }
+        };
         let status = response.status().as_u16();
-        let what = format!("seed {}: {:?}, status {status}", self.id, self.manners);
+        let what = format!("{what}, status {status}");
         if !matches!(status, 200 | 206) {
             assert_eq!(status, 502, "{what}");
             assert!(!self.has_honest_source(), "{what}");

@@ -9,7 +9,7 @@ use shared::{
         event::{NewObject, StorageEvent},
         memory::{Genesis, MemoryChain},
     },
-    config::{ByteSize, TimeSpan},
+    config::{ByteSize, Secret, TimeSpan},
     hash::ContentHash,
     ids::{
         AccountId, BagId, ChannelId, DistributionBucketId, DistributionFamilyId, ObjectId,
@@ -93,6 +93,8 @@ pub struct Setup {
     pub cache_limit: u64,
     pub object_max: Option<u64>,
     pub stall_timeout: Duration,
+    /// With it there is an operator API.
+    pub operator_secret: Option<Secret>,
 }
 
 impl Setup {
@@ -103,6 +105,7 @@ impl Setup {
             cache_limit: 1 << 30,
             object_max: None,
             stall_timeout: Duration::from_millis(300),
+            operator_secret: None,
         }
     }
 
@@ -135,6 +138,10 @@ fn toml_free_config(setup: &Setup, dir: &Path) -> Config {
     config.http.limits.workers = Some(2);
     config.http.limits.shutdown_timeout = TimeSpan::from_secs(1);
     config.admin.listen = ([127, 0, 0, 1], 0).into();
+    if let Some(secret) = &setup.operator_secret {
+        config.operator.listen = Some(([127, 0, 0, 1], 0).into());
+        config.operator.hmac_secret = Some(secret.clone());
+    }
     config.cache.limit = ByteSize(setup.cache_limit);
     config.cache.object_max = setup.object_max.map(ByteSize);
     config.cache.flush_every = TimeSpan(Duration::from_millis(200));
