@@ -211,11 +211,10 @@ mod tests {
     }
 
     #[test]
-    fn time_and_memory_are_told() {
+    fn hits_and_memory_are_told() {
         let requests = spelled(&"abcdefgh".repeat(1_000));
         let run = run(Kind::Lru, 8, &requests);
         assert_eq!(run.hits.requests, 7_992);
         assert!(run.memory_bytes > 8 * 40, "{}", run.memory_bytes);
-        assert!(run.cpu > Duration::ZERO);
     }
 }
