@@ -26,6 +26,7 @@ use crate::{
     accept::actor::{AcceptActor, Parts, TroubleCell},
     cleanup::actor::CleanupActor,
     config::{Config, InvalidConfig},
+    disk::{self, StandingCell, actor::DiskActor},
     holdings::{Holdings, HoldingsError},
     http::{self, upload::limits::Uploads},
     metrics::Metrics,
@@ -198,7 +199,16 @@ impl Colossus {
         })
         .await?;
 
-        let uploads = Uploads::new(config.uploads.clone(), metrics.clone());
+        let standing = StandingCell::default();
+        let disk = DiskActor::start_with(disk::actor::Parts {
+            config: config.disk.clone(),
+            blobs: holdings.blobs().clone(),
+            replicate: replicate.clone(),
+            metrics: metrics.clone(),
+            cell: standing.clone(),
+        })
+        .await;
+        let uploads = Uploads::new(config.uploads.clone(), standing.clone(), metrics.clone());
         let mut node = Node {
             config,
             host_id,
@@ -210,6 +220,8 @@ impl Colossus {
             damage,
             scrub_status,
             scrub,
+            standing,
+            disk,
             uploads,
             metrics,
             accept_trouble,
@@ -225,7 +237,7 @@ impl Colossus {
         let node = web::Data::new(node);
         let (server, address) = start_http(&node, requests)?;
         let health = health(&node);
-        let control = http::admin::routes(node.scrub.clone());
+        let control = http::admin::routes(node.scrub.clone(), node.disk.clone());
         let admin =
             AdminServer::start_with(admin_address, registry, health, control).map_err(|cause| {
                 StartError::Listen {
@@ -269,7 +281,8 @@ impl Colossus {
             .watch("accept", &self.node.accept)
             .watch("replicate", &self.node.replicate)
             .watch("cleanup", &self.cleanup)
-            .watch("scrub", &self.node.scrub);
+            .watch("scrub", &self.node.scrub)
+            .watch("disk", &self.node.disk);
         if let Some(network) = &self.node.network {
             watchdog = watchdog.watch("network", network);
         }
@@ -285,6 +298,7 @@ impl Colossus {
             discovery.abort();
         }
         stop_actor(&self.obligations).await;
+        stop_actor(&self.node.disk).await;
         stop_actor(&self.node.replicate).await;
         if let Some(network) = &self.node.network {
             stop_actor(network).await;
@@ -475,14 +489,10 @@ fn health(node: &web::Data<Node>) -> Health {
             )),
         }
     };
-    let (blobs, least) = (
-        node.holdings.blobs().clone(),
-        node.config.uploads.free_space_min.0,
-    );
-    let disk = move || match blobs.free_bytes() {
-        Ok(free) if free >= least => Ok(()),
-        Ok(free) => Err(format!("{free} bytes are free, at least {least} should be")),
-        Err(error) => Err(error.to_string()),
+    let standing = node.standing.clone();
+    let disk = move || match standing.get().refuses_uploads() {
+        None => Ok(()),
+        Some(refusal) => Err(refusal.message),
     };
     Health::new()
         .ready_when("chain", chain)

@@ -5,6 +5,7 @@ mod accept;
 mod admin;
 mod chain;
 mod cleanup;
+mod disk;
 mod http;
 mod keys;
 mod p2p;
@@ -27,6 +28,7 @@ pub use accept::AcceptConfig;
 pub use admin::AdminConfig;
 pub use chain::ChainConfig;
 pub use cleanup::CleanupConfig;
+pub use disk::{DiskConfig, Share};
 pub use http::HttpConfig;
 pub use keys::KeysConfig;
 pub use p2p::P2pConfig;
@@ -78,6 +80,9 @@ pub struct Config {
     /// Removal of what the chain deleted.
     #[serde(default)]
     pub cleanup: CleanupConfig,
+    /// How full the disks may get, and read-only mode.
+    #[serde(default)]
+    pub disk: DiskConfig,
     /// Verification and repair of what is held.
     #[serde(default)]
     pub scrub: ScrubConfig,
@@ -99,6 +104,16 @@ pub enum InvalidConfig {
     /// A number that must not be zero.
     #[error("configuration key '{0}' must be at least 1")]
     Zero(&'static str),
+    /// Marks in the wrong order.
+    #[error(
+        "configuration key 'disk.critical' ({critical}) is above 'disk.low' ({low}): uploads must stop before everything else does"
+    )]
+    Marks {
+        /// The low mark.
+        low: Share,
+        /// The critical mark.
+        critical: Share,
+    },
     /// Both ways to give a key.
     #[error("give either 'keys.transactor_uri' or 'keys.transactor_uri_file', not both")]
     TwoKeys,
@@ -134,6 +149,7 @@ impl Config {
             accept: AcceptConfig::default(),
             replicate: ReplicateConfig::default(),
             cleanup: CleanupConfig::default(),
+            disk: DiskConfig::default(),
             scrub: ScrubConfig::default(),
             p2p: P2pConfig::default(),
             log: LogConfig::default(),
@@ -146,6 +162,7 @@ impl Config {
         self.accept.check()?;
         self.replicate.check()?;
         self.scrub.check()?;
+        self.disk.check()?;
         if self.chain.endpoints.is_empty() {
             return Err(InvalidConfig::NoEndpoint);
         }

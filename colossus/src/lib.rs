@@ -11,6 +11,7 @@
 //! | [`network`] | gossip: *bucket b holds object o* |
 //! | [`receipts`] | signed receipts for uploads, and what became of them |
 //! | [`cleanup`] | lets go of what the chain deleted |
+//! | [`disk`] | how much room there is, and what stops when there is little |
 //! | [`scrub`] | verifies what is held over and over, and mends what is damaged |
 //! | [`rebuild`] | the index made again from files and chain |
 //! | [`app`] | puts the parts together: start and stop order |
@@ -36,6 +37,7 @@ pub mod app;
 pub mod cleanup;
 pub mod cli;
 pub mod config;
+pub mod disk;
 pub mod holdings;
 pub mod http;
 

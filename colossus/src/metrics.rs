@@ -1,8 +1,12 @@
 //! Every metric of the node, with its help text. Labels are words from enums, never ids.
 
+mod disk;
+
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
+
+pub use disk::DiskMetrics;
 
 /// Upper bounds in seconds for things that take from a tenth of a second to an hour.
 const DELAY_BUCKETS_S: [f64; 12] = [
@@ -32,8 +36,8 @@ pub struct Metrics {
     pub objects: IntGaugeVec,
     /// Bytes of objects stored.
     pub bytes: IntGauge,
-    /// Bytes free on the disk of the data directory.
-    pub disk_available: IntGauge,
+    /// Room on the disks.
+    pub disk: DiskMetrics,
     /// Fetches from peers by outcome.
     pub fetches: IntCounterVec,
     /// Bytes fetched from peers.
@@ -105,10 +109,7 @@ impl Metrics {
             )?,
             objects: make.gauges("storage_objects", "Objects by state", &["state"])?,
             bytes: make.gauge("storage_bytes", "Bytes of objects stored")?,
-            disk_available: make.gauge(
-                "storage_disk_available_bytes",
-                "Bytes free on the data directory's disk",
-            )?,
+            disk: DiskMetrics::register(&make)?,
             fetches: make.counters(
                 "storage_fetches_total",
                 "Fetches from other nodes by outcome",

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use crate::{
     accept::actor::{AcceptActor, ObjectStored, TroubleCell},
     config::Config,
+    disk::{StandingCell, actor::DiskActor},
     holdings::{Holdings, OutboxEntry},
     http::{errors, upload::limits::Uploads},
     metrics::Metrics,
@@ -61,6 +62,10 @@ pub struct Node {
     pub scrub_status: StatusCell,
     /// Verifies and mends.
     pub scrub: Addr<ScrubActor>,
+    /// How much room there is.
+    pub standing: StandingCell,
+    /// Measures it, and switches read-only mode.
+    pub disk: Addr<DiskActor>,
     /// Slots and room of uploads.
     pub uploads: Uploads,
     /// All metrics.

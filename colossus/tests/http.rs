@@ -386,13 +386,13 @@ async fn two_clients_with_one_object_both_end_well() {
 async fn without_room_or_a_slot_the_client_is_sent_away_politely() {
     let chain = chain(1);
     let full = |config: &mut colossus::config::Config| {
-        config.uploads.free_space_min = ByteSize(u64::MAX / 4);
+        config.disk.low = colossus::config::Share::Bytes(ByteSize(u64::MAX / 4));
     };
     let node = TestNode::start(&chain, 1, full).await;
     create_for(&chain, 1, b"x");
     let response = node.upload(1, b"x").await;
     assert!(response.headers().contains_key("retry-after"));
-    expect_refusal(response, 507, "out-of-space", &["no room"]).await;
+    expect_refusal(response, 507, "out-of-space", &["its mark of"]).await;
     nothing_left(&node).await;
     node.stop().await;
 

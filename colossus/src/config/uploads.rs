@@ -1,7 +1,7 @@
 //! `[uploads]`: limits of uploads.
 
 use serde::{Deserialize, Serialize};
-use shared::config::{ByteSize, TimeSpan};
+use shared::config::TimeSpan;
 
 use super::{InvalidConfig, at_least_one};
 
@@ -19,8 +19,6 @@ pub struct UploadsConfig {
     pub client_header: Option<String>,
     /// Longest silence of a client in the middle of a body.
     pub chunk_timeout: TimeSpan,
-    /// Disk space that uploads leave free.
-    pub free_space_min: ByteSize,
 }
 
 impl Default for UploadsConfig {
@@ -30,7 +28,6 @@ impl Default for UploadsConfig {
             uploads_per_client_max: 64,
             client_header: None,
             chunk_timeout: TimeSpan::from_secs(30),
-            free_space_min: ByteSize(1 << 30),
         }
     }
 }

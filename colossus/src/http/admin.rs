@@ -1,5 +1,6 @@
 //! What the operator may ask for, on the admin port: `POST /scrub/pause?seconds=…` (a day at most),
-//! `POST /scrub/resume` and `POST /scrub/begin`. How the scrub stands is in the public status.
+//! `POST /scrub/resume`, `POST /scrub/begin`, and `POST /disk/read-only?on=true|false`, which answers
+//! how the disks stand. All that is in the public status, too.
 
 use actix::Addr;
 use actix_web::{HttpResponse, web};
@@ -7,9 +8,12 @@ use serde::Deserialize;
 use shared::api::{ApiError, ErrorKind};
 use tokio::time::Duration;
 
-use crate::scrub::actor::{Control, PAUSE_MAX, ScrubActor};
+use crate::{
+    disk::actor::{DiskActor, SetReadOnly},
+    scrub::actor::{Control, PAUSE_MAX, ScrubActor},
+};
 
-/// How long the scrub has to take a request.
+/// How long an actor has to take a request.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize)]
@@ -17,13 +21,21 @@ struct Pause {
     seconds: Option<u64>,
 }
 
+#[derive(Deserialize)]
+struct Switch {
+    on: bool,
+}
+
 /// The routes, for the admin server.
 pub fn routes(
     scrub: Addr<ScrubActor>,
+    disk: Addr<DiskActor>,
 ) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static {
     move |service| {
         service
             .app_data(web::Data::new(scrub.clone()))
+            .app_data(web::Data::new(disk.clone()))
+            .route("/disk/read-only", web::post().to(read_only))
             .route("/scrub/pause", web::post().to(pause))
             .route("/scrub/resume", web::post().to(resume))
             .route("/scrub/begin", web::post().to(begin));
@@ -44,6 +56,23 @@ async fn resume(scrub: web::Data<Addr<ScrubActor>>) -> Result<HttpResponse, ApiE
 
 async fn begin(scrub: web::Data<Addr<ScrubActor>>) -> Result<HttpResponse, ApiError> {
     send(&scrub, Control::Begin).await
+}
+
+async fn read_only(
+    query: Result<web::Query<Switch>, actix_web::Error>,
+    disk: web::Data<Addr<DiskActor>>,
+) -> Result<HttpResponse, ApiError> {
+    let query = query.map_err(|error| {
+        let message = format!("{error}: send '?on=true' or '?on=false'");
+        ApiError::new(ErrorKind::InvalidRequest, message)
+    })?;
+    match disk.send(SetReadOnly(query.on)).timeout(SEND_TIMEOUT).await {
+        Ok(standing) => Ok(HttpResponse::Ok().json(standing)),
+        Err(error) => {
+            let message = format!("the disks are not asked ({error}): try again");
+            Err(ApiError::new(ErrorKind::Unavailable, message))
+        }
+    }
 }
 
 async fn send(scrub: &Addr<ScrubActor>, control: Control) -> Result<HttpResponse, ApiError> {

@@ -21,6 +21,10 @@ pub fn from_blob(error: BlobError) -> ApiError {
             tracing::error!(%error, "an upload was refused");
             out_of_space("the disk of this node is full: upload to another bucket of the bag")
         }
+        BlobError::ReadOnly { .. } => {
+            let message = "this node has just stopped writing: upload to another bucket of the bag";
+            ApiError::new(ErrorKind::ReadOnly, message).retry_after(RETRY_AFTER_S)
+        }
         other => ApiError::internal(other),
     }
 }

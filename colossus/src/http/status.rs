@@ -1,5 +1,5 @@
 //! Version and state of the node, for people, clients and other nodes: the contract's fields, and
-//! beside them the peer id with its bindings, the chain follower, the outbox and the scrub.
+//! beside them the peer id with its bindings, the chain follower, the outbox, the scrub and the disks.
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use shared::{
     p2p::binding::SignedBinding,
 };
 
-use crate::{accept::actor::AcceptTrouble, node::Node, scrub::actor::ScrubStatus};
+use crate::{accept::actor::AcceptTrouble, disk::Standing, node::Node, scrub::actor::ScrubStatus};
 
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -29,6 +29,7 @@ struct Status {
     accept: AcceptStatus,
     replication: ReplicationStatus,
     scrub: ScrubStatus,
+    disk: Standing,
 }
 
 #[derive(Serialize)]
@@ -110,5 +111,6 @@ pub async fn status(node: web::Data<Node>) -> HttpResponse {
             fetching: node.metrics.fetches_in_flight.get(),
         },
         scrub: node.scrub_status.get(),
+        disk: node.standing.get(),
     })
 }

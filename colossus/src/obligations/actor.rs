@@ -185,9 +185,6 @@ impl ObligationsActor {
             .with_label_values(&["stored"])
             .set(objects as i64);
         self.metrics.bytes.set(bytes as i64);
-        if let Ok(free) = self.holdings.blobs().free_bytes() {
-            self.metrics.disk_available.set(free as i64);
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use shared::{
 };
 use tokio::time::Instant;
 
-use super::core::{Effect, Event, Failure, Limits, Replicate, Source, Want};
+use super::core::{Admits, Effect, Event, Failure, Limits, Replicate, Source, Want};
 use crate::{
     holdings::{Held, Holdings},
     metrics::Metrics,
@@ -51,6 +51,11 @@ pub struct ObjectAnnounced {
     /// The bucket.
     pub bucket: StorageBucketId,
 }
+
+/// What may be fetched by the room on the disks; said again and again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct DiskAdmits(pub Admits);
 
 /// Gives the actor the gossip network, which is started after it.
 #[derive(Message)]
@@ -281,6 +286,13 @@ impl Handler<ObjectAnnounced> for ReplicateActor {
                 ctx,
             );
         }
+    }
+}
+
+impl Handler<DiskAdmits> for ReplicateActor {
+    type Result = ();
+    fn handle(&mut self, admits: DiskAdmits, ctx: &mut Context<Self>) {
+        self.step(Event::DiskAdmits(admits.0), ctx);
     }
 }
 

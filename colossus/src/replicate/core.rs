@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use shared::ids::{BagId, ObjectId};
 use tokio::time::{Duration, Instant};
 
-pub use super::words::{Effect, Event, Failure, Limits, Source, Want};
+pub use super::words::{Admits, Effect, Event, Failure, Limits, Source, Want};
 
 /// Wants, sources, and what is under way.
 pub struct Replicate {
@@ -19,6 +19,9 @@ pub struct Replicate {
     wants: BTreeMap<ObjectId, WantState>,
     /// Wants that wait, by the instant of their next attempt.
     queue: BTreeSet<(Instant, ObjectId)>,
+    admits: Admits,
+    /// Wants that were due and for which the disks have no room now.
+    held_back: BTreeSet<ObjectId>,
     sources: BTreeMap<Source, SourceState>,
     fetching: BTreeMap<ObjectId, Source>,
     bags: BTreeMap<BagId, BagState>,
@@ -69,6 +72,8 @@ impl Replicate {
             limits,
             wants: BTreeMap::new(),
             queue: BTreeSet::new(),
+            admits: Admits::All,
+            held_back: BTreeSet::new(),
             sources: BTreeMap::new(),
             fetching: BTreeMap::new(),
             bags: BTreeMap::new(),
@@ -112,6 +117,7 @@ impl Replicate {
             } => {
                 self.note_failed(now, object, &source, failure);
             }
+            Event::DiskAdmits(admits) => self.note_admits(now, admits),
             Event::TimerFired => {}
         }
         self.start_due_fetches(now, &mut effects);
@@ -222,6 +228,24 @@ impl Replicate {
         }
     }
 
+    fn note_admits(&mut self, now: Instant, admits: Admits) {
+        if std::mem::replace(&mut self.admits, admits) != admits {
+            for object in std::mem::take(&mut self.held_back) {
+                self.requeue(now, object);
+            }
+        }
+    }
+
+    /// Have the disks room for it?
+    fn is_admitted(&self, object: ObjectId) -> bool {
+        let is_pending = |state: &WantState| !state.want.accepted;
+        match self.admits {
+            Admits::All => true,
+            Admits::PendingOnly => self.wants.get(&object).is_some_and(is_pending),
+            Admits::Nothing => false,
+        }
+    }
+
     fn note_fetched(&mut self, object: ObjectId, source: &Source) {
         self.end_fetch(object, source);
         self.forgive(source);
@@ -289,6 +313,7 @@ impl Replicate {
 
     fn drop_want(&mut self, object: ObjectId) {
         self.early.retain(|(announced, _)| *announced != object);
+        self.held_back.remove(&object);
         let Some(state) = self.wants.remove(&object) else {
             return;
         };
@@ -354,9 +379,17 @@ impl Replicate {
             if self.fetching.len() == self.limits.fetches_max {
                 return;
             }
+            let is_admitted = self.is_admitted(object);
             let Some(state) = self.wants.get_mut(&object) else {
                 continue;
             };
+            if !is_admitted {
+                if let Some(at) = state.queued.take() {
+                    self.queue.remove(&(at, object));
+                }
+                self.held_back.insert(object);
+                continue;
+            }
             let ranked = ranked_candidates(state, &self.sources, now);
             if ranked.first().is_none_or(|(at, _)| *at > now) {
                 // Its sources were demoted since the want was queued.

@@ -8,6 +8,8 @@ use shared::{
 };
 use tokio::time::Duration;
 
+pub use crate::disk::core::Admits;
+
 /// A node that may hold objects: the HTTP root from its operator metadata.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source(pub Arc<str>);
@@ -126,6 +128,8 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
+    /// What may be fetched by the room on the disks.
+    DiskAdmits(Admits),
     /// The instant of [`Replicate::next_wakeup`] has come.
     TimerFired,
 }

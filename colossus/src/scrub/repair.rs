@@ -86,6 +86,7 @@ impl Repairer {
             return Ok(Outcome::Mended);
         };
         let _pin = self.holdings.pin(hash);
+        self.holdings.blobs().check_writable()?;
         let objects = self.holdings.objects_of(&hash);
         if objects.is_empty() {
             self.settle(hash, known.findings, Damage::default()).await?;

@@ -7,7 +7,10 @@
 
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
-use colossus::{app::Colossus, config::Config};
+use colossus::{
+    app::Colossus,
+    config::{Config, Share},
+};
 use reqwest::multipart::{Form, Part};
 use shared::{
     chain::{
@@ -15,7 +18,7 @@ use shared::{
         event::{ChainEvent, NewObject, StorageEvent},
         memory::{Genesis, MemoryChain},
     },
-    config::{ByteSize, Secret, TimeSpan},
+    config::{Secret, TimeSpan},
     hash::ContentHash,
     ids::{BagId, ChannelId, ObjectId, StorageBucketId, WorkerId},
     metadata::OperatorMetadata,
@@ -116,7 +119,8 @@ pub fn config(worker: u64, dir: &Path) -> Config {
     config.http.listen = "127.0.0.1:0".parse().unwrap();
     config.http.limits.workers = Some(2);
     config.admin.listen = "127.0.0.1:0".parse().unwrap();
-    config.uploads.free_space_min = ByteSize(0);
+    config.disk.low = Share::Percent(0);
+    config.disk.critical = Share::Percent(0);
     config.uploads.chunk_timeout = TimeSpan(Duration::from_secs(2));
     config.accept.batch_delay = TimeSpan(Duration::from_millis(20));
     config.accept.retry_delay = TimeSpan(Duration::from_millis(50));

@@ -67,6 +67,8 @@ pub enum ErrorKind {
     BadSource,
     /// The disk is full.
     OutOfSpace,
+    /// The node writes nothing now.
+    ReadOnly,
     /// A bug or a broken disk; details are in the log.
     Internal,
 }
@@ -98,7 +100,7 @@ impl ErrorKind {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotDistributedHere => StatusCode::MISDIRECTED_REQUEST,
             Self::BadSource => StatusCode::BAD_GATEWAY,
-            Self::BucketNotAccepting | Self::Overloaded | Self::Unavailable => {
+            Self::BucketNotAccepting | Self::Overloaded | Self::Unavailable | Self::ReadOnly => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::OutOfSpace => StatusCode::INSUFFICIENT_STORAGE,

@@ -40,6 +40,14 @@ pub enum BlobError {
         /// What was to be written.
         path: PathBuf,
     },
+    /// The store was told to write nothing.
+    #[error(
+        "nothing is written to {dir} now: free space there, or leave read-only mode if it was chosen by hand"
+    )]
+    ReadOnly {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// The operating system refused an operation.
     #[error("could not {action} {path}: {source}")]
     Io {
@@ -108,6 +116,7 @@ impl BlobError {
             Self::TooLong { .. } | Self::HashMismatch { .. } | Self::Unusable { .. } => false,
             Self::TooShort { .. }
             | Self::DiskFull { .. }
+            | Self::ReadOnly { .. }
             | Self::Io { .. }
             | Self::InUse { .. }
             | Self::Damaged { .. }

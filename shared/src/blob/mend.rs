@@ -74,6 +74,7 @@ impl BlobStore {
 
     /// Writes verified bytes into a blob's data file, which must exist, and makes them durable.
     pub fn patch(&self, hash: &ContentHash, bytes: &[u8], offset: u64) -> Result<(), BlobError> {
+        self.check_writable()?;
         let path = self.data_path(hash);
         let file = open_to_write(&path)?;
         let written = self.disk().write_at(&file, bytes, offset);
@@ -84,6 +85,7 @@ impl BlobStore {
 
     /// Cuts off what a data file has behind the object's end. A shorter file stays as it is.
     pub fn cut(&self, hash: &ContentHash, size: u64) -> Result<(), BlobError> {
+        self.check_writable()?;
         let path = self.data_path(hash);
         let file = open_to_write(&path)?;
         let cut = || -> io::Result<()> {
@@ -98,6 +100,7 @@ impl BlobStore {
 
     /// Gives a blob another outboard, verified by the caller. Says whether the blob is still there.
     pub fn replace_outboard(&self, hash: &ContentHash, bytes: &[u8]) -> Result<bool, BlobError> {
+        self.check_writable()?;
         let path = self.data_path(hash);
         let mut temp = TempFile::create(self.disk(), Dirs::outboard_of(&self.temp_path(hash)))?;
         temp.write_at(bytes, 0)?;

@@ -9,6 +9,7 @@
 //! | [`stored`] | [`Stored`]: an object that is there, with its open files |
 //! | [`mend`] | the files as they are, to be examined and mended; an inventory without opening |
 //! | [`error`] | [`BlobError`]: what went wrong, and whose fault it is |
+//! | [`space`] | [`Space`]: how much room there is |
 //! | [`disk`] | [`Disk`]: the few operations that change the disk, to be replaced in tests |
 //!
 //! # On disk
@@ -32,6 +33,7 @@ pub mod disk;
 pub mod error;
 pub mod mend;
 pub mod partial;
+pub mod space;
 pub mod sparse;
 pub mod store;
 pub mod stored;
@@ -46,6 +48,7 @@ pub use disk::{Disk, RealDisk};
 pub use error::{BlobError, Fault};
 pub use mend::{Inventory, RawFile, RawFiles};
 pub use partial::{Partial, Verified};
+pub use space::Space;
 pub use sparse::Sparse;
 pub use store::BlobStore;
 pub use stored::Stored;

@@ -139,7 +139,9 @@ impl Partial {
         match std::mem::replace(&mut self.state, State::BrokenOff) {
             State::Idle(mut writer) => {
                 let pieces = self.batch.take();
+                let store = self.store.clone();
                 self.state = State::Writing(tokio::task::spawn_blocking(move || {
+                    store.check_writable()?;
                     writer.write(&pieces)?;
                     Ok(writer)
                 }));

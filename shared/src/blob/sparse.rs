@@ -78,6 +78,7 @@ impl BlobStore {
         hash: ContentHash,
         size: u64,
     ) -> Result<Option<Sparse>, BlobError> {
+        self.check_writable()?;
         if !self.sparse_claims().lock().insert(hash) {
             return Ok(None);
         }

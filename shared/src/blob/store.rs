@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
-    BlobError, Disk, Partial, RealDisk, Stored,
+    BlobError, Disk, Partial, RealDisk, Space, Stored,
     temp::{TempFile, VerifiedFiles, Writer},
 };
 use crate::{
@@ -44,6 +44,7 @@ struct Inner {
     naming: Mutex<()>,
     /// Objects that are being received by groups.
     sparse: Mutex<HashSet<ContentHash>>,
+    is_read_only: AtomicBool,
     /// Locked as long as the store is open.
     _lock: File,
 }
@@ -146,6 +147,7 @@ impl BlobStore {
                 disk,
                 naming: Mutex::new(()),
                 sparse: Mutex::default(),
+                is_read_only: AtomicBool::new(false),
                 _lock: lock,
             }),
         };
@@ -157,7 +159,10 @@ impl BlobStore {
     /// Start to receive an object. The same object may be received several times at once.
     pub async fn begin(&self, hash: ContentHash, size: u64) -> Result<Partial, BlobError> {
         let store = self.clone();
-        let create = move || Writer::create(&store.inner.disk, &store.inner.dirs, hash, size);
+        let create = move || {
+            store.check_writable()?;
+            Writer::create(&store.inner.disk, &store.inner.dirs, hash, size)
+        };
         let writer = self.on_pool(hash, create).await?;
         Ok(Partial::new(self.clone(), hash, size, writer))
     }
@@ -206,13 +211,34 @@ impl BlobStore {
         }
     }
 
-    /// Bytes that can still be written to the store's file system by this user. One quick system
-    /// call, but a call: on a stalled network file system it blocks.
+    /// Bytes that can still be written to the store's file system by this user. Blocks as
+    /// [`Space::of`] does.
     pub fn free_bytes(&self) -> Result<u64, BlobError> {
-        let root = &self.inner.dirs.root;
-        let stat = rustix::fs::statvfs(root)
-            .map_err(|error| BlobError::io("look at", root, error.into()))?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        Space::of(&self.inner.dirs.root).map(|space| space.free_bytes)
+    }
+
+    /// How much room the directories have that can be written to. Blocks as [`Space::of`] does.
+    pub fn spaces(&self) -> Vec<Space> {
+        Space::of(&self.inner.dirs.root).into_iter().collect()
+    }
+
+    /// From now on nothing is written, or all is again: what is on its way in ends with
+    /// [`BlobError::ReadOnly`], and nothing is mended. Objects complete by then are still committed;
+    /// reading and removing go on.
+    pub fn set_read_only(&self, is_read_only: bool) {
+        self.inner
+            .is_read_only
+            .store(is_read_only, Ordering::Relaxed);
+    }
+
+    /// Refuses to write in read-only mode.
+    pub fn check_writable(&self) -> Result<(), BlobError> {
+        match self.inner.is_read_only.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => Err(BlobError::ReadOnly {
+                dir: self.inner.dirs.root.clone(),
+            }),
+        }
     }
 
     /// The directory of the store.

@@ -92,6 +92,7 @@ pub fn reason(kind: ErrorKind) -> &'static str {
         ErrorKind::Overloaded => "overloaded",
         ErrorKind::Unavailable => "unavailable",
         ErrorKind::OutOfSpace => "out_of_space",
+        ErrorKind::ReadOnly => "read_only",
         _ => "internal",
     }
 }

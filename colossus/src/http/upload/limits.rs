@@ -18,7 +18,7 @@ use shared::{
 };
 
 use super::super::errors;
-use crate::{config::UploadsConfig, metrics::Metrics};
+use crate::{config::UploadsConfig, disk::StandingCell, metrics::Metrics};
 
 /// Seconds after which an upload refused for want of a slot may come again.
 pub const SLOT_RETRY_AFTER_S: u32 = 5;
@@ -58,6 +58,7 @@ pub struct Uploads {
     taken: Arc<Mutex<Taken>>,
     reserved: Arc<AtomicU64>,
     limits: UploadsConfig,
+    standing: StandingCell,
     metrics: Metrics,
 }
 
@@ -84,11 +85,12 @@ pub struct Room {
 
 impl Uploads {
     /// All slots free.
-    pub fn new(limits: UploadsConfig, metrics: Metrics) -> Self {
+    pub fn new(limits: UploadsConfig, standing: StandingCell, metrics: Metrics) -> Self {
         Self {
             taken: Arc::default(),
             reserved: Arc::default(),
             limits,
+            standing,
             metrics,
         }
     }
@@ -131,14 +133,11 @@ impl Uploads {
         self.taken.lock().total < self.limits.uploads_max
     }
 
-    /// Room for so many bytes beside what other uploads still have to write.
+    /// Room for so many bytes beside what other uploads still have to write, above the low mark.
     pub fn reserve(&self, bytes: u64, blobs: &BlobStore) -> Result<Room, ApiError> {
         let room = self.hold(bytes);
-        if self.is_overbooked(0, blobs)? {
-            let message = format!("no room for {bytes} bytes: upload to another bucket of the bag");
-            return Err(errors::out_of_space(message));
-        }
-        Ok(room)
+        let others_bytes = self.reserved_bytes().saturating_sub(bytes);
+        self.check_room(bytes, others_bytes, blobs).map(|()| room)
     }
 
     /// Sets space aside for an upload that was begun in an earlier run, there or not.
@@ -153,13 +152,19 @@ impl Uploads {
     }
 
     /// Would so many bytes more be too many?
-    pub fn is_overbooked(&self, more: u64, blobs: &BlobStore) -> Result<bool, ApiError> {
+    pub fn is_overbooked(&self, more: u64, blobs: &BlobStore) -> bool {
+        let others_bytes = self.reserved_bytes();
+        self.check_room(more, others_bytes, blobs).is_err()
+    }
+
+    fn check_room(&self, bytes: u64, others: u64, blobs: &BlobStore) -> Result<(), ApiError> {
+        let standing = self.standing.get();
+        if let Some(refusal) = standing.refuses_uploads() {
+            return Err(refusal);
+        }
         let free = blobs.free_bytes().map_err(errors::from_blob)?;
-        let needed = self
-            .reserved_bytes()
-            .saturating_add(more)
-            .saturating_add(self.limits.free_space_min.0);
-        Ok(needed > free)
+        let refusal = standing.with_free_bytes(free);
+        refusal.refuses_upload_of(bytes, others).map_or(Ok(()), Err)
     }
 }
 
@@ -208,7 +213,8 @@ mod tests {
             uploads_per_client_max,
             ..UploadsConfig::default()
         };
-        Uploads::new(limits, Metrics::register(&Registry::new()).unwrap())
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        Uploads::new(limits, StandingCell::default(), metrics)
     }
 
     fn client(address: &str) -> Client {

@@ -1,5 +1,5 @@
 //! Where could an object of this size go? `GET /api/v1/uploads/preflight?bagId=&size=` is asked
-//! before the object is created on chain, and is answered from the directory alone.
+//! before the object is created on chain, and is answered from the directory and this node's own disks.
 
 use std::collections::BTreeSet;
 
@@ -68,6 +68,10 @@ pub enum Reason {
     NoRoomForBytes,
     /// Its voucher has no object left.
     NoRoomForObjects,
+    /// Its node, this one, has too little disk space.
+    DiskFull,
+    /// Its node, this one, writes nothing now.
+    ReadOnly,
 }
 
 impl Reason {
@@ -75,9 +79,12 @@ impl Reason {
     fn stops_creation(self) -> bool {
         match self {
             Self::UploadingBlocked | Self::NoRoomForBytes | Self::NoRoomForObjects => true,
-            Self::NoSuchBucket | Self::NoOperator | Self::OperatorInvited | Self::NoEndpoint => {
-                false
-            }
+            Self::NoSuchBucket
+            | Self::NoOperator
+            | Self::OperatorInvited
+            | Self::NoEndpoint
+            | Self::DiskFull
+            | Self::ReadOnly => false,
         }
     }
 }
@@ -91,11 +98,30 @@ pub async fn preflight(
     let ours = node.our_buckets();
     let at_block = node.view.at().number;
     let answer = buckets_for(&node.view.read(), &ours, bag, size, at_block);
-    let answer = answer.ok_or_else(|| {
+    let mut answer = answer.ok_or_else(|| {
         let message = format!("bag {bag} does not exist on chain at block {at_block}");
         ApiError::new(ErrorKind::NotFound, message)
     })?;
+    let others_bytes = node.uploads.reserved_bytes();
+    let refusal = node.standing.get().refuses_upload_of(size, others_bytes);
+    if let Some(refusal) = refusal {
+        let reason = match refusal.kind {
+            ErrorKind::ReadOnly => Reason::ReadOnly,
+            _ => Reason::DiskFull,
+        };
+        answer.refuse_here(reason);
+    }
     Ok(HttpResponse::Ok().json(answer))
+}
+
+impl Preflight {
+    /// This node cannot take the object, whatever the chain says.
+    fn refuse_here(&mut self, reason: Reason) {
+        for bucket in self.buckets.iter_mut().filter(|bucket| bucket.here) {
+            bucket.reasons.push(reason);
+            bucket.can_take = false;
+        }
+    }
 }
 
 /// What the buckets of this bag could take. `None` if there is no such bag; a static bag is always

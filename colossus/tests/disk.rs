@@ -1,0 +1,149 @@
+//! Disks that fill up and read-only mode, as clients, peers and operators see them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod harness;
+
+use colossus::config::{Config, Share};
+use harness::{BAG, TestNode, bytes, chain, create_for, eventually};
+use shared::config::{ByteSize, TimeSpan};
+use std::time::Duration;
+
+async fn read_only(node: &TestNode, on: bool) -> serde_json::Value {
+    let admin = node.node.admin_address();
+    let url = format!("http://{admin}/disk/read-only?on={on}");
+    let answer = node.http.post(url).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    answer.json().await.unwrap()
+}
+
+async fn preflight(node: &TestNode, size: u64) -> serde_json::Value {
+    let path = format!("uploads/preflight?bagId={BAG}&size={size}");
+    node.json(&path).await["buckets"][0].clone()
+}
+
+fn measured_often(config: &mut Config) {
+    config.disk.check_interval = TimeSpan(Duration::from_millis(20));
+}
+
+#[actix_web::test]
+async fn in_read_only_mode_a_node_serves_and_takes_nothing() {
+    let chain = chain(2);
+    let one = TestNode::start(&chain, 1, measured_often).await;
+    let two = TestNode::start(&chain, 2, |_| {}).await;
+    let (old, new) = (bytes(1, 100_000), bytes(2, 50_000));
+    create_for(&chain, 1, &old);
+    assert_eq!(one.upload(1, &old).await.status(), 201);
+    eventually("it is accepted and on both", async || {
+        one.accepted(1) && two.holds(1)
+    })
+    .await;
+
+    let standing = read_only(&one, true).await;
+    assert_eq!(standing["readOnly"], "by-hand");
+    assert_eq!(one.json("status").await["disk"]["readOnly"], "by-hand");
+    assert_eq!(
+        one.metric("storage_read_only{reason=\"by_hand\"}").await,
+        1.0
+    );
+    let bucket = preflight(&one, 1).await;
+    assert_eq!(bucket["canTake"], false);
+    assert_eq!(bucket["reasons"], serde_json::json!(["read-only"]));
+
+    create_for(&chain, 2, &new);
+    let refused = one.upload(2, &new).await;
+    assert_eq!(refused.status(), 503);
+    let body: serde_json::Value = refused.json().await.unwrap();
+    assert_eq!(body["type"], "read-only");
+    assert_eq!(one.get("files/1").await.bytes().await.unwrap(), old);
+    // What was uploaded before is still acknowledged, though nothing is written for it.
+    assert_eq!(one.upload(1, &old).await.status(), 201);
+
+    // The other node takes it; this one owes it and does not fetch it, until it may write again.
+    assert_eq!(two.upload(2, &new).await.status(), 201);
+    eventually("the chain has it", async || two.accepted(2)).await;
+    eventually("it is wanted", async || {
+        one.json("status").await["replication"]["missing"] == 1
+    })
+    .await;
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!one.holds(2));
+        assert_eq!(one.metric("storage_fetches_in_flight").await, 0.0);
+    }
+    let standing = read_only(&one, false).await;
+    assert_eq!(standing["readOnly"], serde_json::Value::Null);
+    eventually("it is fetched", async || one.holds(2)).await;
+    one.stop().await;
+    two.stop().await;
+}
+
+#[actix_web::test]
+async fn below_the_low_mark_only_pending_objects_are_fetched() {
+    let chain = chain(2);
+    let low = |config: &mut Config| {
+        measured_often(config);
+        config.disk.low = Share::Percent(100);
+    };
+    let two = TestNode::start(&chain, 2, |_| {}).await;
+    let (accepted, pending) = (bytes(3, 60_000), bytes(4, 70_000));
+    create_for(&chain, 1, &accepted);
+    assert_eq!(two.upload(1, &accepted).await.status(), 201);
+    eventually("it is accepted", async || two.accepted(1)).await;
+
+    let one = TestNode::start(&chain, 1, low).await;
+    let disk = one.json("status").await["disk"].clone();
+    assert_eq!(disk["level"], "low");
+    let refused = one.upload(1, &accepted).await;
+    assert_eq!(refused.status(), 507);
+    let body: serde_json::Value = refused.json().await.unwrap();
+    let message = body["message"].as_str().unwrap();
+    let mark = ByteSize(disk["lowBytes"].as_u64().unwrap()).to_string();
+    assert!(
+        message.contains(&mark) && message.contains("free space"),
+        "{message}"
+    );
+    let bucket = preflight(&one, 1).await;
+    assert_eq!(bucket["reasons"], serde_json::json!(["disk-full"]));
+    two.stop().await;
+
+    // A node that stores and cannot accept: its object stays pending, and one copy is too few.
+    let mute = |config: &mut Config| config.keys.transactor_uri = None;
+    let two = TestNode::start(&chain, 2, mute).await;
+    create_for(&chain, 2, &pending);
+    assert_eq!(two.upload(2, &pending).await.status(), 201);
+    eventually("the pending one is fetched", async || one.holds(2)).await;
+    assert!(!one.holds(1));
+    one.stop().await;
+    two.stop().await;
+}
+
+#[actix_web::test]
+async fn an_upload_under_way_ends_when_nothing_may_be_written() {
+    let chain = chain(1);
+    let node = TestNode::start(&chain, 1, |config| config.disk.read_only = true).await;
+    assert_eq!(node.json("status").await["disk"]["readOnly"], "by-hand");
+    read_only(&node, false).await;
+    let blobs = node.node.node().holdings.blobs().clone();
+    let file = bytes(5, 3_000_000);
+    let hash = shared::hash::ContentHash::of(&file);
+    let mut partial = blobs.begin(hash, file.len() as u64).await.unwrap();
+    partial
+        .write(file[..1_000_000].to_vec().into())
+        .await
+        .unwrap();
+    read_only(&node, true).await;
+    let mut ended = None;
+    for piece in file[1_000_000..].chunks(500_000) {
+        if let Err(error) = partial.write(piece.to_vec().into()).await {
+            ended = Some(error);
+            break;
+        }
+    }
+    assert!(
+        matches!(ended, Some(shared::blob::BlobError::ReadOnly { .. })),
+        "{ended:?}"
+    );
+    drop(partial);
+    eventually("nothing is left", async || node.files_on_disk().is_empty()).await;
+    node.stop().await;
+}
