@@ -319,6 +319,25 @@ mod tests {
         assert!(matches!(checked("garbage"), Err(TokenError::Invalid(_))));
     }
 
+    #[test]
+    fn tokens_of_another_library_are_read() {
+        // Made by PyJWT 2.15.1; the second expired at 1700000060, by the machine's own clock.
+        const GOOD: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyZXFCb2R5Ijp7ImJ1Y2tldHMiOlsiMDowIiwiMDoxIl19LCJyZXFVcmwiOiIvYXBpL3YxL3NldC1idWNrZXRzIiwiaWF0IjoxNzAwMDAwMDAwLCJleHAiOjQxMDAwMDAwMDB9.5EjLBH_7CkF_7wD-wnIz2SQ9HU7a1T5zyL66wuPdV8Y";
+        const EXPIRED: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyZXFCb2R5Ijp7ImJ1Y2tldHMiOlsiMDowIiwiMDoxIl19LCJyZXFVcmwiOiIvYXBpL3YxL3NldC1idWNrZXRzIiwiaWF0IjoxNzAwMDAwMDAwLCJleHAiOjE3MDAwMDAwNjB9.tdaYWV5cBeG3zueh_9IWandN1RGmwX4qJwgNjdMpZVc";
+        let body = json!({ "buckets": ["0:0", "0:1"] });
+        let request = Bound {
+            url: "/api/v1/set-buckets",
+            body: Some(&body),
+        };
+        let soon_after = at(1_700_000_100);
+        assert_eq!(check(&secret(), GOOD, request, soon_after), Ok(()));
+        let expired = check(&secret(), EXPIRED, request, soon_after);
+        assert!(
+            matches!(expired, Err(TokenError::Invalid(_))),
+            "{expired:?}"
+        );
+    }
+
     fn base64_url(bytes: &[u8]) -> String {
         use base64::Engine as _;
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
