@@ -94,7 +94,7 @@ impl Default for HttpConfig {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminConfig {
-    /// Address of `/metrics`, `/livez` and `/readyz`; port 0 takes a free one.
+    /// Address of `/metrics`, `/livez`, `/readyz` and `/cache/…`; port 0 takes a free one.
     pub listen: SocketAddr,
 }
 

@@ -131,8 +131,7 @@ impl Node {
             started: Instant::now(),
             cache_limit: config.cache.limit.0,
         });
-        let port = Arc::new(open_port(&config, state, telemetry)?);
-        let address = port.address();
+        let port = Arc::new(open_port(&config, state.clone(), telemetry)?);
         let shutdown = CancellationToken::new();
         let controls = |secret| Controls {
             port: port.clone(),
@@ -152,12 +151,10 @@ impl Node {
                     Ok(())
                 }
             });
-        let admin = AdminServer::start(config.admin.listen, registry, health).map_err(|cause| {
-            StartError::Listen {
-                address: config.admin.listen,
-                cause,
-            }
-        })?;
+        let address = config.admin.listen;
+        let admin = AdminServer::start_with(address, registry, health, http::admin::routes(state))
+            .map_err(|cause| StartError::Listen { address, cause })?;
+        let address = port.address();
         tracing::info!(%address, admin = %admin.address(), worker = %config.worker, "serving");
         Ok(Self {
             port,

@@ -88,7 +88,8 @@ pub async fn answer(
     }
 }
 
-fn find(catalog: &Catalog, id: ObjectId) -> Result<Asset, ApiError> {
+/// The asset of this id, or why there is none.
+pub(super) fn find(catalog: &Catalog, id: ObjectId) -> Result<Asset, ApiError> {
     let (kind, message) = match catalog.find(id) {
         Lookup::Here(asset) => return Ok(asset),
         Lookup::Unknown => (
@@ -321,7 +322,7 @@ async fn pass_through(
     Ok(serve::respond_with(request, &head, body_of))
 }
 
-fn refused(state: &State, why: &str) -> ApiError {
+pub(super) fn refused(state: &State, why: &str) -> ApiError {
     state.metrics.request(CacheResult::Refused);
     ApiError::new(
         ErrorKind::Overloaded,

@@ -1,8 +1,10 @@
 //! The public interface.
 //!
+//! - [`admin`]: what the operator may ask of the cache, on the admin port
 //! - [`asset`]: `GET` and `HEAD /api/v1/assets/{id}`
 //! - [`status`]: `/api/v1/status` and `/api/v1/buckets`
 
+pub mod admin;
 pub mod asset;
 pub mod status;
 

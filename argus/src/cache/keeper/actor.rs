@@ -76,6 +76,11 @@ pub struct Purge {
     pub content: Content,
 }
 
+/// Let go of everything that is kept; of what is being read, when nobody reads it any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct PurgeAll;
+
 /// Look at everything that is kept and purge what the catalog does not want.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -193,6 +198,13 @@ impl Keeper {
         self.metrics.cache_objects.set(self.core.len() as i64);
         self.metrics.fills_in_progress.set(self.core.fills() as i64);
         self.finish_stop(ctx);
+    }
+
+    fn purge(&mut self, goes: impl Fn(&Content) -> bool, ctx: &mut Context<Self>) {
+        let kept: HashSet<Content> = self.core.order().into_iter().collect();
+        for content in kept.into_iter().filter(goes) {
+            self.step(Event::Unwanted { content }, ctx);
+        }
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -426,12 +438,15 @@ impl Handler<Purge> for Keeper {
 impl Handler<PurgeUnwanted> for Keeper {
     type Result = ();
     fn handle(&mut self, _: PurgeUnwanted, ctx: &mut Context<Self>) {
-        let kept: HashSet<Content> = self.core.order().into_iter().collect();
-        for content in kept {
-            if !self.catalog.wants(&content) {
-                self.step(Event::Unwanted { content }, ctx);
-            }
-        }
+        let catalog = self.catalog.clone();
+        self.purge(|content| !catalog.wants(content), ctx);
+    }
+}
+
+impl Handler<PurgeAll> for Keeper {
+    type Result = ();
+    fn handle(&mut self, _: PurgeAll, ctx: &mut Context<Self>) {
+        self.purge(|_| true, ctx);
     }
 }
 

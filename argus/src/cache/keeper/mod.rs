@@ -10,6 +10,7 @@ pub mod core;
 mod disk;
 
 pub use actor::{
-    Admission, Counts, CountsNow, Held, Holds, Keeper, Purge, PurgeUnwanted, Stop, Touched, Want,
+    Admission, Counts, CountsNow, Held, Holds, Keeper, Purge, PurgeAll, PurgeUnwanted, Stop,
+    Touched, Want,
 };
 pub use core::Holding;
