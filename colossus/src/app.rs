@@ -24,7 +24,7 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use crate::{
     accept::actor::{AcceptActor, Parts, TroubleCell},
-    cleanup::actor::CleanupActor,
+    cleanup::{self, actor::CleanupActor, metrics::StateCell, place::Us},
     config::{Config, InvalidConfig},
     disk::{self, StandingCell, actor::DiskActor},
     holdings::{Holdings, HoldingsError},
@@ -118,7 +118,6 @@ pub enum StartError {
 pub struct Colossus {
     node: web::Data<Node>,
     obligations: Addr<ObligationsActor>,
-    cleanup: Addr<CleanupActor>,
     database: Database,
     discovery: Option<JoinHandle<()>>,
     server: ServerHandle,
@@ -161,8 +160,23 @@ impl Colossus {
         let limits = config.replicate.limits();
         let (h, v, m) = (holdings.clone(), view.clone(), metrics.clone());
         let replicate = ReplicateActor::new(limits, peers.clone(), h, v, m).start();
-        let (h, v, m) = (holdings.clone(), view.clone(), metrics.clone());
-        let cleanup = CleanupActor::new(config.cleanup.grace.0, h, v, m).start();
+        registry.register(Box::new(holdings.history().lost()))?;
+        let cleanup_state = StateCell::default();
+        let us_config = config.clone();
+        let cleanup = CleanupActor::new(cleanup::actor::Parts {
+            config: config.cleanup.clone(),
+            holdings: holdings.clone(),
+            peers: peers.clone(),
+            view: view.clone(),
+            follower: status.clone(),
+            us: Arc::new(move |directory| Us {
+                worker: us_config.worker,
+                buckets: our_buckets(&us_config, directory),
+            }),
+            metrics: metrics.clone(),
+            state: cleanup_state.clone(),
+        })
+        .start();
         let accept_trouble = TroubleCell::default();
         let accept = AcceptActor::new(Parts {
             chain: chain.clone(),
@@ -222,6 +236,9 @@ impl Colossus {
             scrub,
             standing,
             disk,
+            peers: peers.clone(),
+            cleanup,
+            cleanup_state,
             uploads,
             metrics,
             accept_trouble,
@@ -232,14 +249,21 @@ impl Colossus {
             peer: None,
         };
         let discovery = start_network(&mut node, &identity, peer, &peers).await?;
-        let obligations = start_obligations(&node, follower, &cleanup);
+        let obligations = start_obligations(&node, follower);
         let admin_address = node.config.admin.listen;
         let node = web::Data::new(node);
         let (server, address) = start_http(&node, requests)?;
         let health = health(&node);
-        let control = http::admin::routes(node.scrub.clone(), node.disk.clone());
+        let (control, cleanup) = (
+            http::admin::routes(node.scrub.clone(), node.disk.clone()),
+            http::cleanup::routes(node.clone()),
+        );
+        let routes = move |service: &mut web::ServiceConfig| {
+            control(service);
+            cleanup(service);
+        };
         let admin =
-            AdminServer::start_with(admin_address, registry, health, control).map_err(|cause| {
+            AdminServer::start_with(admin_address, registry, health, routes).map_err(|cause| {
                 StartError::Listen {
                     address: admin_address,
                     cause,
@@ -250,7 +274,6 @@ impl Colossus {
         Ok(Self {
             node,
             obligations,
-            cleanup,
             database,
             discovery,
             server,
@@ -280,7 +303,7 @@ impl Colossus {
             .watch("obligations", &self.obligations)
             .watch("accept", &self.node.accept)
             .watch("replicate", &self.node.replicate)
-            .watch("cleanup", &self.cleanup)
+            .watch("cleanup", &self.node.cleanup)
             .watch("scrub", &self.node.scrub)
             .watch("disk", &self.node.disk);
         if let Some(network) = &self.node.network {
@@ -304,7 +327,7 @@ impl Colossus {
             stop_actor(network).await;
         }
         stop_actor(&self.node.scrub).await;
-        stop_actor(&self.cleanup).await;
+        stop_actor(&self.node.cleanup).await;
         stop_actor(&self.node.accept).await;
         self.admin.stop().await;
         if let Err(error) = self.database.flush().await {
@@ -431,15 +454,11 @@ async fn start_network(
     Ok(Some(tokio::spawn(discovery)))
 }
 
-fn start_obligations(
-    node: &Node,
-    follower: Follower,
-    cleanup: &Addr<CleanupActor>,
-) -> Addr<ObligationsActor> {
+fn start_obligations(node: &Node, follower: Follower) -> Addr<ObligationsActor> {
     let readers = Readers {
         replicate: node.replicate.clone(),
         accept: node.accept.clone(),
-        cleanup: cleanup.clone(),
+        cleanup: node.cleanup.clone(),
     };
     let (config, holdings, metrics) = (
         node.config.clone(),

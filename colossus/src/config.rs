@@ -27,7 +27,7 @@ use shared::{
 pub use accept::AcceptConfig;
 pub use admin::AdminConfig;
 pub use chain::ChainConfig;
-pub use cleanup::CleanupConfig;
+pub use cleanup::{CleanupConfig, CleanupMode};
 pub use disk::{DiskConfig, Share};
 pub use http::HttpConfig;
 pub use keys::KeysConfig;
@@ -163,6 +163,7 @@ impl Config {
         self.replicate.check()?;
         self.scrub.check()?;
         self.disk.check()?;
+        self.cleanup.check()?;
         if self.chain.endpoints.is_empty() {
             return Err(InvalidConfig::NoEndpoint);
         }

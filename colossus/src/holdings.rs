@@ -21,6 +21,8 @@ use shared::{
     table::{Database, Table, TableError},
 };
 
+use crate::history::History;
+
 mod pins;
 mod release;
 mod taken;
@@ -106,6 +108,7 @@ struct Inner {
     taken: Table<ObjectId, Taken>,
     index: RwLock<Index>,
     pins: Arc<pins::Pins>,
+    history: History,
     stripes: [tokio::sync::Mutex<()>; LOCK_STRIPES],
 }
 
@@ -174,6 +177,7 @@ impl Holdings {
             taken,
             index: RwLock::new(index),
             pins: Arc::default(),
+            history: History::open(database)?,
             stripes,
         };
         Ok(Self {
@@ -224,6 +228,11 @@ impl Holdings {
         self.inner.blobs.get(&held.hash).await
     }
 
+    /// What happened to each object.
+    pub fn history(&self) -> &History {
+        &self.inner.history
+    }
+
     /// The blob store, to begin an object.
     pub fn blobs(&self) -> &BlobStore {
         &self.inner.blobs
@@ -258,7 +267,7 @@ impl Holdings {
 
     /// Lets go of an object, unless it is being read; its blob goes with the last object of that hash.
     pub async fn remove(&self, object: ObjectId) -> Result<Option<Held>, HoldingsError> {
-        match self.release(object, |_| true).await? {
+        match self.release(object, |take_out| take_out()).await? {
             Released::Removed(held) => Ok(Some(held)),
             Released::NotHeld | Released::BeingRead(_) | Released::Refused => Ok(None),
         }

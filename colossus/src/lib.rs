@@ -10,8 +10,9 @@
 //! | [`replicate`] | fetches what is owed and missing; [`peer`] is its client for other nodes |
 //! | [`network`] | gossip: *bucket b holds object o* |
 //! | [`receipts`] | signed receipts for uploads, and what became of them |
-//! | [`cleanup`] | lets go of what the chain deleted |
 //! | [`disk`] | how much room there is, and what stops when there is little |
+//! | [`cleanup`] | lets go of what is no longer owed and is deleted or held by others |
+//! | [`history`] | what happened to each object |
 //! | [`scrub`] | verifies what is held over and over, and mends what is damaged |
 //! | [`rebuild`] | the index made again from files and chain |
 //! | [`app`] | puts the parts together: start and stop order |
@@ -25,6 +26,7 @@
 //! - What was answered with 201 is on disk, synced and recorded, with its debt to the chain.
 //! - Nothing enters the blob store whose hash is not the chain's.
 //! - Actors carry control, never bytes; their decisions are pure cores without clock, disk or net.
+//! - Nothing is let go of that is owed, or that the chain has and others have not proved to hold.
 //! - Damage that is known is not served, across restarts, until it is mended.
 //! - Hints may be lost: truth is on disk and on chain, and everything is compared again.
 //!
@@ -38,6 +40,7 @@ pub mod cleanup;
 pub mod cli;
 pub mod config;
 pub mod disk;
+pub mod history;
 pub mod holdings;
 pub mod http;
 

@@ -6,6 +6,7 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use crate::cleanup::metrics::CleanupMetrics;
 pub use disk::DiskMetrics;
 
 /// Upper bounds in seconds for things that take from a tenth of a second to an hour.
@@ -46,8 +47,10 @@ pub struct Metrics {
     pub replication_lag: Histogram,
     /// Fetches under way.
     pub fetches_in_flight: IntGauge,
-    /// Objects removed because the chain deleted them.
+    /// Objects removed because they were no longer owed.
     pub removed: IntCounter,
+    /// The cleanup's.
+    pub cleanup: CleanupMetrics,
     /// When the last full pass of the scrub ended, in seconds since the Unix epoch; 0 before.
     pub scrub_last_pass: IntGauge,
     /// Blobs the scrub is done with, by result (`intact`, `damaged`, `repaired`, `quarantined`).
@@ -122,8 +125,9 @@ impl Metrics {
             fetches_in_flight: make.gauge("storage_fetches_in_flight", "Fetches under way")?,
             removed: make.counter(
                 "storage_objects_removed_total",
-                "Objects removed because the chain deleted them",
+                "Objects removed because they were no longer owed",
             )?,
+            cleanup: CleanupMetrics::register(registry)?,
             scrub_last_pass: make.gauge(
                 "storage_scrub_last_pass_timestamp_seconds",
                 "When the last full pass of the scrub ended",

@@ -21,12 +21,15 @@ use tokio::time::Instant;
 
 use crate::{
     accept::actor::{AcceptActor, ObjectStored, TroubleCell},
+    cleanup::{actor::CleanupActor, metrics::StateCell},
     config::Config,
     disk::{StandingCell, actor::DiskActor},
+    history::{Way, What},
     holdings::{Holdings, OutboxEntry},
     http::{errors, upload::limits::Uploads},
     metrics::Metrics,
     network::actor::{Announce, NetworkActor, PeerSide},
+    peer::Peers,
     receipts::Notary,
     replicate::actor::{ObjectHeld, ReplicateActor},
     scrub::{
@@ -66,6 +69,12 @@ pub struct Node {
     pub standing: StandingCell,
     /// Measures it, and switches read-only mode.
     pub disk: Addr<DiskActor>,
+    /// The client for other storage nodes.
+    pub peers: Peers,
+    /// Lets go of what is no longer owed.
+    pub cleanup: Addr<CleanupActor>,
+    /// How the cleanup stands.
+    pub cleanup_state: StateCell,
     /// Slots and room of uploads.
     pub uploads: Uploads,
     /// All metrics.
@@ -111,6 +120,7 @@ impl Node {
         bag: BagId,
         debt: Option<OutboxEntry>,
     ) {
+        note_stored(&self.holdings, &self.view, object, Way::Upload);
         if let Some(entry) = debt {
             hint(
                 &self.accept,
@@ -160,6 +170,17 @@ impl Node {
         }
         Ok(())
     }
+}
+
+/// Notes in an object's history that it was stored, and whether it was seen on chain by then.
+pub fn note_stored(holdings: &Holdings, view: &DirectoryView, object: ObjectId, by: Way) {
+    // A directory newer than this number is no harm.
+    let at = view.at().number;
+    let is_seen = view.read().object(object).is_some();
+    let block = is_seen.then_some(at);
+    holdings
+        .history()
+        .note(&[object], &What::Stored { by, block });
 }
 
 /// Buckets that the worker operates and that the configuration does not leave to others.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`flags`] | flags above environment and file |
 //! | [`serve`] | runs the node |
+//! | [`cleanup`], [`object`] | ask the running node, by [`admin`] its admin port; [`text`] is for people |
 //! | [`check`], [`rebuild_index`] | look after a data directory while no node runs |
 //!
 //! A new sub-command is a file with a `run`, a variant of [`Command`] and a line in [`Command::run`].
@@ -21,10 +22,14 @@ use shared::{
 
 use crate::config::Config;
 
+mod admin;
 mod check;
+mod cleanup;
 mod flags;
+mod object;
 mod rebuild_index;
 mod serve;
+mod text;
 
 use flags::Flags;
 
@@ -46,6 +51,12 @@ enum Command {
     /// Verifies everything in the data directory, and changes nothing. The node must not run. Exit
     /// code 1 if anything is damaged.
     Check,
+    /// What the running node holds and does not owe, and letting go of it.
+    #[command(subcommand)]
+    Cleanup(cleanup::CleanupCommand),
+    /// One object, as the running node knows it.
+    #[command(subcommand)]
+    Object(object::ObjectCommand),
     /// Makes the index again from the files and the chain. The node must not run.
     RebuildIndex,
     /// Looks at the configuration.
@@ -58,6 +69,8 @@ impl Command {
         match self {
             Self::Serve => serve::run(loaded.config),
             Self::Check => check::run(&loaded.config),
+            Self::Cleanup(command) => command.run(&loaded.config),
+            Self::Object(command) => command.run(&loaded.config),
             Self::RebuildIndex => rebuild_index::run(&loaded.config),
             Self::Config(command) => command.run(&loaded),
         }

@@ -92,10 +92,16 @@ mod tests {
         assert_eq!((holdings.readers(&hash), holdings.pinned_blobs()), (2, 1));
 
         // Another object keeps the blob, so a record can go under readers.
-        let released = holdings.release(ObjectId(1), |_| true).await.unwrap();
+        let released = holdings
+            .release(ObjectId(1), |take_out| take_out())
+            .await
+            .unwrap();
         assert!(matches!(released, Released::Removed(_)));
         drop(first);
-        let released = holdings.release(ObjectId(2), |_| true).await.unwrap();
+        let released = holdings
+            .release(ObjectId(2), |take_out| take_out())
+            .await
+            .unwrap();
         assert_eq!(released, Released::BeingRead(1));
         assert!(holdings.contains(ObjectId(2)));
 
@@ -106,12 +112,18 @@ mod tests {
         });
         assert!(panicking.await.is_err());
         assert_eq!((holdings.readers(&hash), holdings.pinned_blobs()), (0, 0));
-        let refused = holdings.release(ObjectId(2), |_| false).await.unwrap();
+        let refused = holdings.release(ObjectId(2), |_| {}).await.unwrap();
         assert_eq!(refused, Released::Refused);
-        let released = holdings.release(ObjectId(2), |_| true).await.unwrap();
+        let released = holdings
+            .release(ObjectId(2), |take_out| take_out())
+            .await
+            .unwrap();
         assert!(matches!(released, Released::Removed(_)));
         assert!(holdings.blobs().get(&hash).await.unwrap().is_none());
-        let gone = holdings.release(ObjectId(2), |_| true).await.unwrap();
+        let gone = holdings
+            .release(ObjectId(2), |take_out| take_out())
+            .await
+            .unwrap();
         assert_eq!(gone, Released::NotHeld);
     }
 }

@@ -13,41 +13,30 @@ pub enum Released {
     NotHeld,
     /// The blob has so many readers and would go with this object: nothing was done.
     BeingRead(u32),
-    /// The caller's last look said no: nothing was done.
+    /// The last look did not call: nothing was done.
     Refused,
 }
 
 impl Holdings {
-    /// Lets go of an object if nobody reads it and `may_go` says so.
+    /// Lets go of an object if nobody reads it and `last_look` calls what it is given, which takes the
+    /// object out of what is held.
     ///
-    /// `may_go` is asked while the object's record is locked: whoever looks afterwards at what is
-    /// held sees the outcome. So of two that decide by the chain's newest block, one to fetch and one
-    /// to remove, the second always knows what the first did. It must be quick and must not touch
-    /// the holdings.
+    /// A last look that holds the chain's view while it calls excludes the others who decide by the
+    /// view: they come before, and are seen, or after, and see the object gone. Locks are always taken
+    /// in this order: the view, then what is held.
     pub async fn release(
         &self,
         object: ObjectId,
-        may_go: impl FnOnce(&Held) -> bool,
+        last_look: impl FnOnce(&mut dyn FnMut()),
     ) -> Result<Released, HoldingsError> {
         let Some(hash) = self.get(object).map(|held| held.hash) else {
             return Ok(Released::NotHeld);
         };
         let _one_at_a_time = self.stripe(hash).lock().await;
-        let (held, was_last) = {
-            let mut index = self.inner.index.write();
-            let Some(held) = index.held.get(&object).copied() else {
-                return Ok(Released::NotHeld);
-            };
-            let is_last = index.references.get(&hash).is_none_or(|blob| blob.0 <= 1);
-            let readers = self.inner.pins.readers(&hash);
-            if is_last && readers > 0 {
-                return Ok(Released::BeingRead(readers));
-            }
-            if !may_go(&held) {
-                return Ok(Released::Refused);
-            }
-            index.remove(object);
-            (held, is_last)
+        let (mut released, mut was_last) = (Released::Refused, false);
+        last_look(&mut || (released, was_last) = self.take_out(object));
+        let Released::Removed(held) = released else {
+            return Ok(released);
         };
         if let Err(error) = self.forget(object).await {
             self.inner.index.write().insert(object, held);
@@ -56,7 +45,26 @@ impl Holdings {
         if was_last {
             self.inner.blobs.remove(&hash).await?;
         }
-        Ok(Released::Removed(held))
+        Ok(released)
+    }
+
+    /// Takes the object out of the index unless that would take its blob from readers; says whether
+    /// it was the last of its hash.
+    fn take_out(&self, object: ObjectId) -> (Released, bool) {
+        let mut index = self.inner.index.write();
+        let Some(held) = index.held.get(&object).copied() else {
+            return (Released::NotHeld, false);
+        };
+        let is_last = index
+            .references
+            .get(&held.hash)
+            .is_none_or(|blob| blob.0 <= 1);
+        let readers = self.inner.pins.readers(&held.hash);
+        if is_last && readers > 0 {
+            return (Released::BeingRead(readers), false);
+        }
+        index.remove(object);
+        (Released::Removed(held), is_last)
     }
 
     /// Takes the object out of all tables, durably.

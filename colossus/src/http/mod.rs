@@ -8,6 +8,7 @@
 //! | [`receipt`] | the receipt of an upload, and what became of it |
 //! | [`state`] | what is held |
 //! | [`status`] | version and state of the node |
+//! | [`cleanup`] | the operator's questions about what may go, on the admin port |
 //! | [`admin`] | the operator's requests, on the admin port |
 //! | [`errors`] | how errors of the rooms below become answers |
 
@@ -20,6 +21,7 @@ use actix_web::{
 use shared::api::{self, ApiError, ErrorKind};
 
 pub mod admin;
+pub mod cleanup;
 pub mod download;
 pub mod errors;
 pub mod pinned;

@@ -10,7 +10,10 @@ use shared::{
     p2p::binding::SignedBinding,
 };
 
-use crate::{accept::actor::AcceptTrouble, disk::Standing, node::Node, scrub::actor::ScrubStatus};
+use crate::{
+    accept::actor::AcceptTrouble, cleanup::metrics::CleanupState, config::CleanupMode,
+    disk::Standing, node::Node, scrub::actor::ScrubStatus,
+};
 
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -30,6 +33,8 @@ struct Status {
     replication: ReplicationStatus,
     scrub: ScrubStatus,
     disk: Standing,
+    /// What is held and not owed, and what it waits for.
+    letting_go: CleanupState,
 }
 
 #[derive(Serialize)]
@@ -85,9 +90,10 @@ pub async fn status(node: web::Data<Node>) -> HttpResponse {
             interval: 1,
         },
         cleanup: CleanupStatus {
-            enabled: true,
+            enabled: node.config.cleanup.mode == CleanupMode::Automatic,
             interval: node.config.cleanup.grace.0.as_secs().div_ceil(60),
-            ..CleanupStatus::default()
+            max_qn_lagging_threshold_in_blocks: node.config.cleanup.lag_blocks_max,
+            min_replication_threshold_for_pruning: node.config.cleanup.holders_min as u32,
         },
         p2p: node.peer.as_ref().map(|peer| P2pStatus {
             peer_id: peer.peer_id.to_string(),
@@ -112,5 +118,6 @@ pub async fn status(node: web::Data<Node>) -> HttpResponse {
         },
         scrub: node.scrub_status.get(),
         disk: node.standing.get(),
+        letting_go: node.cleanup_state.get(),
     })
 }

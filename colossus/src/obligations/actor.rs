@@ -16,14 +16,15 @@ use shared::{
         directory::{Changes, StorageNode},
         follower::{DirectoryView, Follower, Update},
     },
-    ids::StorageBucketId,
+    ids::{ObjectId, StorageBucketId},
 };
 
 use super::core::{News, Scene, operators};
 use crate::{
     accept::actor::{AcceptActor, ObjectsSettled},
-    cleanup::actor::{CleanupActor, ObjectsDeleted},
+    cleanup::actor::{ChainChanged, CleanupActor, LookAtAll},
     config::Config,
+    history::What,
     holdings::Holdings,
     metrics::Metrics,
     node::{Stop, hint, our_buckets},
@@ -43,7 +44,7 @@ pub struct Readers {
     pub replicate: Addr<ReplicateActor>,
     /// Acceptances.
     pub accept: Addr<AcceptActor>,
-    /// Deletions.
+    /// What may be no longer owed.
     pub cleanup: Addr<CleanupActor>,
 }
 
@@ -98,6 +99,9 @@ impl ObligationsActor {
             .look_at_all(&held)
         };
         self.tell(news, ctx);
+        if !hint(&self.readers.cleanup, LookAtAll, "cleanup", &self.metrics) {
+            self.look_again(ctx);
+        }
     }
 
     /// Receipts name the block. One that cannot be noted is left out of them.
@@ -108,6 +112,7 @@ impl ObligationsActor {
             return;
         }
         let holdings = self.holdings.clone();
+        holdings.history().note(&held, &What::Accepted { block });
         let noting = async move {
             if let Err(error) = holdings.note_accepted(held, block).await {
                 tracing::warn!(%error, block, "cannot note in which block objects were accepted");
@@ -142,6 +147,25 @@ impl ObligationsActor {
             .look_at_changes(changes)
         };
         self.tell(news, ctx);
+        self.tell_cleanup(changes, ctx);
+    }
+
+    /// What is held and may be owed no longer, or again.
+    fn tell_cleanup(&mut self, changes: &Changes, ctx: &mut Context<Self>) {
+        let held = |id: &&ObjectId| self.holdings.contains(**id);
+        let deleted = changes.objects_removed.keys().filter(held);
+        let touched = changes.objects_moved.keys().chain(&changes.objects_added);
+        let message = ChainChanged {
+            deleted: deleted.copied().collect(),
+            objects: touched.filter(held).copied().collect(),
+            bags: changes.bags_stored.iter().copied().collect(),
+        };
+        if message.is_empty() {
+            return;
+        }
+        if !hint(&self.readers.cleanup, message, "cleanup", &self.metrics) {
+            self.look_again(ctx);
+        }
     }
 
     fn tell(&mut self, news: News, ctx: &mut Context<Self>) {
@@ -162,15 +186,14 @@ impl ObligationsActor {
                 metrics,
             );
         }
-        if !news.deleted.is_empty() {
-            told &= hint(
-                &readers.cleanup,
-                ObjectsDeleted(news.deleted),
-                "cleanup",
-                metrics,
-            );
+        if !told {
+            self.look_again(ctx);
         }
-        if !told && self.again.is_none() {
+    }
+
+    /// Something could not be told.
+    fn look_again(&mut self, ctx: &mut Context<Self>) {
+        if self.again.is_none() {
             self.again = Some(ctx.run_later(LOOK_AGAIN_DELAY, |actor, ctx| {
                 actor.again = None;
                 actor.look_at_all(ctx);

@@ -20,8 +20,6 @@ pub struct News {
     pub wanted: Vec<(ObjectId, Want)>,
     /// Not owed any more, if they ever were.
     pub unwanted: Vec<ObjectId>,
-    /// Held, and gone on chain.
-    pub deleted: Vec<ObjectId>,
     /// Settled on chain.
     pub settled: Vec<(ObjectId, Settlement)>,
 }
@@ -46,7 +44,6 @@ impl Scene<'_> {
         for object in held {
             match self.directory.object(*object) {
                 None => {
-                    news.deleted.push(*object);
                     news.settled.push((*object, Settlement::Gone));
                 }
                 Some(known) if known.accepted => {
@@ -82,9 +79,6 @@ impl Scene<'_> {
         for object in changes.objects_removed.keys() {
             news.settled.push((*object, Settlement::Gone));
             news.unwanted.push(*object);
-            if (self.holds)(*object) {
-                news.deleted.push(*object);
-            }
         }
         news
     }
@@ -237,24 +231,14 @@ mod tests {
         );
         assert_eq!(news.unwanted, [ObjectId(3)], "another bucket's bag");
         assert_eq!(news.settled, [(ObjectId(1), Settlement::Accepted)]);
-        assert!(news.deleted.is_empty());
     }
 
     #[test]
-    fn what_is_held_and_gone_is_told_once_found() {
+    fn what_is_held_and_gone_is_settled_once_found() {
         let news = look(&directory(), &[1, 9], |scene| {
             scene.look_at_all(&[ObjectId(1), ObjectId(9)])
         });
-        assert_eq!(news.deleted, [ObjectId(9)]);
         assert!(news.settled.contains(&(ObjectId(9), Settlement::Gone)));
-    }
-
-    #[test]
-    fn an_object_that_is_not_owed_any_more_is_kept_for_now() {
-        let news = look(&directory(), &[3], |scene| {
-            scene.look_at_all(&[ObjectId(3)])
-        });
-        assert!(news.deleted.is_empty());
     }
 
     #[test]
@@ -270,7 +254,6 @@ mod tests {
         };
         let news = look(&directory, &[1], |scene| scene.look_at_changes(&changes));
         assert_eq!(ids(&news), [2]);
-        assert_eq!(news.deleted, [gone]);
         assert_eq!(news.unwanted, [ObjectId(3), gone]);
         let settled = [
             (ObjectId(3), Settlement::Accepted),

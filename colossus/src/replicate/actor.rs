@@ -16,10 +16,11 @@ use tokio::time::Instant;
 
 use super::core::{Admits, Effect, Event, Failure, Limits, Replicate, Source, Want};
 use crate::{
+    history::Way,
     holdings::{Held, Holdings},
     metrics::Metrics,
     network::actor::{Announce, NetworkActor},
-    node::{Stop, hint},
+    node::{Stop, hint, note_stored},
     peer::{PeerError, Peers},
 };
 
@@ -178,6 +179,7 @@ impl ReplicateActor {
                 .observe(since.elapsed().as_secs_f64());
         }
         tracing::debug!(%object, %source, size = held.size, "fetched");
+        note_stored(&self.holdings, &self.view, object, Way::Replication);
         let bag = self.view.read().object(object).map(|known| known.bag);
         if let (Some(network), Some(bag)) = (&self.network, bag) {
             let announce = Announce {

@@ -22,6 +22,7 @@ use super::{
     repair::{Outcome, RepairError, Repairer},
 };
 use crate::{
+    history::What,
     metrics::Metrics,
     node::{Stop, now_ms},
 };
@@ -256,7 +257,14 @@ impl ScrubActor {
         results.with_label_values(&["damaged"]).inc();
         let known = self.repairer.book.get(&hash);
         let damage = known.map(|known| known.damage);
+        self.note(hash, &What::Damaged);
         tracing::error!(%hash, ?damage, "a stored object is damaged; it is not served until it is repaired");
+    }
+
+    /// Notes it in the histories of all objects with these bytes.
+    fn note(&self, hash: ContentHash, what: &What) {
+        let objects = self.repairer.holdings.objects_of(&hash);
+        self.repairer.holdings.history().note(&objects, what);
     }
 
     fn repair(&mut self, hash: ContentHash, ctx: &mut Context<Self>) {
@@ -270,12 +278,14 @@ impl ScrubActor {
                 Ok(Outcome::Mended) => {
                     results.with_label_values(&["repaired"]).inc();
                     tracing::warn!(%hash, "a damaged object is whole again");
+                    actor.note(hash, &What::Mended);
                     Event::Repaired(hash)
                 }
                 Ok(Outcome::Gone) => Event::Repaired(hash),
                 Ok(Outcome::NoGoodCopy(left)) => {
                     if !was_quarantined {
                         results.with_label_values(&["quarantined"]).inc();
+                        actor.note(hash, &What::Quarantined);
                     }
                     tracing::error!(%hash, damage = ?left, "no other holder has good bytes for a damaged object; it is kept, not served, and tried again");
                     Event::RepairFailed(hash)
