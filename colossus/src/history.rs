@@ -1,9 +1,9 @@
 //! What happened to each object on this node: a bounded list per object, on disk, for people who ask
 //! why something is here, or is not.
 //!
-//! Noting is a matter of microseconds for the caller: a thread of its own writes, in order. It is told
-//! what it should note over a bounded queue; what does not fit is counted and lost, for nothing is
-//! decided by the history alone. Objects that are gone keep theirs until many others have gone.
+//! Noting is a matter of microseconds for the caller: a thread of its own writes, in order, what it
+//! is told over a bounded queue. What does not fit is counted and lost; all that can come of it is that
+//! a deleted object is kept. Objects that are gone keep their history until many others have gone.
 
 use std::{
     sync::{
