@@ -26,11 +26,27 @@ type Inode = u64;
 enum Naming {
     Link(PathBuf, Inode),
     Unlink(PathBuf),
+    Move(PathBuf, PathBuf, Inode),
+}
+
+impl Naming {
+    fn apply(self, names: &mut BTreeMap<PathBuf, Inode>) {
+        match self {
+            Self::Link(path, inode) => drop(names.insert(path, inode)),
+            Self::Unlink(path) => drop(names.remove(&path)),
+            Self::Move(from, to, inode) => {
+                names.remove(&from);
+                names.insert(to, inode);
+            }
+        }
+    }
 }
 
 /// What is on the platter, and what is only promised.
 #[derive(Default)]
 struct Platter {
+    /// A rename happens as a whole, as on every file system with a journal.
+    journals: bool,
     steps_left: usize,
     /// Content as of the last sync, by file.
     synced: HashMap<Inode, Vec<u8>>,
@@ -42,7 +58,7 @@ struct Platter {
 }
 
 /// The real file system, with a power cord that is pulled after a number of steps.
-struct CrashingDisk {
+pub(super) struct CrashingDisk {
     platter: Mutex<Platter>,
 }
 
@@ -57,7 +73,24 @@ impl CrashingDisk {
         }
     }
 
-    fn crash_after(&self, steps: usize) {
+    /// The power is back: all files in these directories are on the platter. Renames are whole.
+    pub(super) fn power_on(dirs: impl IntoIterator<Item = PathBuf>) -> Self {
+        let disk = Self::new();
+        let mut platter = disk.platter.lock();
+        platter.journals = true;
+        for entry in dirs.into_iter().flat_map(|dir| fs::read_dir(dir).unwrap()) {
+            let path = entry.unwrap().path();
+            let file = File::open(&path).unwrap();
+            let inode = file.metadata().unwrap().ino();
+            platter.synced.insert(inode, fs::read(&path).unwrap());
+            platter.files.insert(inode, file);
+            platter.names.insert(path, inode);
+        }
+        drop(platter);
+        disk
+    }
+
+    pub(super) fn crash_after(&self, steps: usize) {
         self.platter.lock().steps_left = steps;
     }
 
@@ -71,13 +104,13 @@ impl CrashingDisk {
         act(&mut platter)
     }
 
-    fn crashed(&self) -> bool {
+    pub(super) fn crashed(&self) -> bool {
         self.platter.lock().steps_left == 0
     }
 
     /// What a machine finds after the power came back, in another directory. Of what was not synced
     /// any part may be there: each directory keeps some of its changes, each file some of its bytes.
-    fn after_crash(&self, from: &Path, to: &Path, any_order: bool, random: &mut StdRng) {
+    pub(super) fn after_crash(&self, from: &Path, to: &Path, any_order: bool, random: &mut StdRng) {
         let platter = self.platter.lock();
         let mut names = platter.names.clone();
         let mut lost_dirs = Vec::new();
@@ -89,8 +122,7 @@ impl CrashingDisk {
             };
             match naming {
                 _ if is_lost => lost_dirs.push(dir.clone()),
-                Naming::Link(path, inode) => drop(names.insert(path.clone(), *inode)),
-                Naming::Unlink(path) => drop(names.remove(path)),
+                naming => naming.clone().apply(&mut names),
             }
         }
         for (path, inode) in names {
@@ -169,11 +201,8 @@ impl Disk for CrashingDisk {
                 .into_iter()
                 .partition(|(at, _)| at == dir);
             platter.pending = pending;
-            for (_, naming) in synced as Vec<_> {
-                match naming {
-                    Naming::Link(path, inode) => drop(platter.names.insert(path, inode)),
-                    Naming::Unlink(path) => drop(platter.names.remove(&path)),
-                }
+            for (_, naming) in synced as Vec<(PathBuf, Naming)> {
+                naming.apply(&mut platter.names);
             }
             Ok(())
         })
@@ -183,6 +212,11 @@ impl Disk for CrashingDisk {
         self.step(|platter| {
             let inode = fs::metadata(from)?.ino();
             RealDisk.rename(from, to)?;
+            if platter.journals {
+                let moved = Naming::Move(from.into(), to.into(), inode);
+                platter.pending.push((parent(to), moved));
+                return Ok(());
+            }
             platter
                 .pending
                 .push((parent(to), Naming::Link(to.into(), inode)));
@@ -236,7 +270,7 @@ async fn live(blobs: &BlobStore, known: &mut Acknowledged) -> Result<(), BlobErr
 }
 
 /// The crash is simulated, so memory will do where a disk would make hundreds of runs slow.
-fn scratch_dir() -> tempfile::TempDir {
+pub(super) fn scratch_dir() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm")
         .or_else(|_| tempfile::tempdir())
         .unwrap()

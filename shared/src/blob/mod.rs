@@ -6,6 +6,8 @@
 //! | [`store`] | [`BlobStore`]: the directory; opening, finding, listing, removing |
 //! | [`partial`] | [`Partial`] and [`Verified`]: an object on its way in |
 //! | [`sparse`] | [`Sparse`]: an object on its way in by verified groups, over restarts |
+//! | [`resumable`] | [`Resumable`]: an object on its way in that survives a restart |
+//! | [`checkpoint`] | what of it is durable, and how that is found after a crash |
 //! | [`stored`] | [`Stored`]: an object that is there, with its open files |
 //! | [`mend`] | the files as they are, to be examined and mended; an inventory without opening |
 //! | [`error`] | [`BlobError`]: what went wrong, and whose fault it is |
@@ -19,6 +21,7 @@
 //! <dir>/blobs/ab/<hash>.ob   its outboard (see `verified`), for objects of more than 16 KiB
 //! <dir>/tmp/                 objects on their way in; emptied when the store is opened
 //! <dir>/partial/              objects on their way in by verified groups; kept
+//! <dir>/uploads/             those that can be gone on with after a restart
 //! <dir>/lock                 held while a process has the store open
 //! ```
 //!
@@ -29,10 +32,13 @@
 //! its name. `Partial → Verified → Stored` are types, so nothing unverified can be given a name.
 //! Files are the truth; any index over them can be rebuilt by [`BlobStore::list`].
 
+pub mod checkpoint;
 pub mod disk;
 pub mod error;
 pub mod mend;
 pub mod partial;
+mod pipeline;
+pub mod resumable;
 pub mod space;
 pub mod sparse;
 pub mod store;
@@ -42,12 +48,15 @@ mod temp;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
+mod resumable_tests;
+#[cfg(test)]
 mod tests;
 
 pub use disk::{Disk, RealDisk};
 pub use error::{BlobError, Fault};
 pub use mend::{Inventory, RawFile, RawFiles};
 pub use partial::{Partial, Verified};
+pub use resumable::{Kept, Resumable, ResumableId, TRIAL_BYTES_MAX};
 pub use space::Space;
 pub use sparse::Sparse;
 pub use store::BlobStore;

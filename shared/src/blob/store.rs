@@ -80,6 +80,10 @@ impl Dirs {
         self.partials().join(hash.to_string())
     }
 
+    pub(super) fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
     fn shard(&self, first_byte: u8) -> PathBuf {
         self.blobs().join(format!("{first_byte:02x}"))
     }
@@ -119,7 +123,8 @@ impl BlobStore {
                 what.display()
             ),
         };
-        for path in [dirs.blobs(), dirs.tmp(), dirs.partials()] {
+        let is_new = !dirs.uploads().exists();
+        for path in [dirs.blobs(), dirs.tmp(), dirs.partials(), dirs.uploads()] {
             fs::create_dir_all(&path).map_err(|error| unusable(&path, error))?;
         }
         let lock_path = dir.join("lock");
@@ -134,8 +139,9 @@ impl BlobStore {
                 .map(|meta| meta.dev())
                 .map_err(|error| unusable(&path, error))
         };
-        if device(dirs.blobs())? != device(dirs.tmp())? {
-            let reason = "blobs/ and tmp/ are on different devices; they must be on one, for files move between them";
+        let blobs = device(dirs.blobs())?;
+        if blobs != device(dirs.tmp())? || blobs != device(dirs.uploads())? {
+            let reason = "blobs/, tmp/ and uploads/ are on different devices; they must be on one, for files move between them";
             return Err(BlobError::Unusable {
                 dir: dir.into(),
                 reason: reason.into(),
@@ -151,7 +157,7 @@ impl BlobStore {
                 _lock: lock,
             }),
         };
-        store.make_shards()?;
+        store.make_shards(is_new)?;
         store.sweep()?;
         Ok(store)
     }
@@ -393,7 +399,7 @@ impl BlobStore {
         Ok(was_there)
     }
 
-    fn remove_if_there(&self, path: &Path) -> Result<bool, BlobError> {
+    pub(super) fn remove_if_there(&self, path: &Path) -> Result<bool, BlobError> {
         match self.inner.disk.remove(path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -410,8 +416,7 @@ impl BlobStore {
     }
 
     /// All directories exist from the start, so that a commit never has to make one durable.
-    fn make_shards(&self) -> Result<(), BlobError> {
-        let mut any_new = false;
+    fn make_shards(&self, mut any_new: bool) -> Result<(), BlobError> {
         for first_byte in 0..=u8::MAX {
             let shard = self.inner.dirs.shard(first_byte);
             match fs::create_dir(&shard) {
@@ -431,11 +436,13 @@ impl BlobStore {
         Ok(())
     }
 
-    /// Remove what a crash left behind: temp files, and outboards whose data was never named.
+    /// Remove what a crash left behind: temp files, uploads that were never acknowledged, and
+    /// outboards whose data was never named.
     fn sweep(&self) -> Result<(), BlobError> {
         let mut leftovers: Vec<PathBuf> = read_dir(&self.inner.dirs.tmp())?
             .into_iter()
             .map(|(_, path)| path)
+            .chain(self.unnoted_resumables()?)
             .collect();
         for first_byte in 0..=u8::MAX {
             let entries = read_dir(&self.inner.dirs.shard(first_byte))?;

@@ -1,31 +1,37 @@
 //! Temp files, and the writer that fills them: the blocking side of an object on its way in.
 
 use std::{
-    fs::File,
-    io,
+    fs::{File, OpenOptions},
+    io::{self, Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use bytes::Bytes;
 
-use super::{BlobError, disk::Disk, sparse::Claim, store::Dirs};
+use super::{
+    BlobError,
+    checkpoint::{Checkpoints, Observer},
+    disk::Disk,
+    sparse::Claim,
+    store::Dirs,
+};
 use crate::{
     hash::ContentHash,
-    verified::{Builder, Layout},
+    verified::{Builder, CV_LEN, GROUP_LEN, Layout},
 };
 
 /// Group CVs are written to the outboard file when this many bytes have come together: 64 KiB stand
 /// for 32 MiB of data.
 const OUTBOARD_WRITE_BYTES: usize = 64 * 1024;
 
-/// A file in the temp directory. Removed when dropped, unless it was given its final name; a drop
-/// touches the disk, so let it happen on the blocking pool (see [`drop_on_pool`]).
+/// A file that has not its final name yet. Removed when dropped, unless it was given that name or is
+/// kept; a drop touches the disk, so let it happen on the blocking pool (see [`drop_on_pool`]).
 pub(super) struct TempFile {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     file: File,
-    is_published: bool,
+    stays: bool,
 }
 
 impl TempFile {
@@ -37,7 +43,7 @@ impl TempFile {
             disk: disk.clone(),
             path,
             file,
-            is_published: false,
+            stays: false,
         })
     }
 
@@ -49,8 +55,50 @@ impl TempFile {
             disk: disk.clone(),
             path,
             file,
-            is_published: false,
+            stays: false,
         })
+    }
+
+    /// A file of an earlier run, which is kept. `None` if there is none.
+    pub(super) fn reopen(disk: &Arc<dyn Disk>, path: PathBuf) -> Result<Option<Self>, BlobError> {
+        match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => Ok(Some(Self {
+                disk: disk.clone(),
+                path,
+                file,
+                stays: true,
+            })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(BlobError::io("open", &path, error)),
+        }
+    }
+
+    /// From now on a drop leaves the file where it is.
+    pub(super) fn keep(mut self) -> Self {
+        self.stays = true;
+        self
+    }
+
+    /// From now on a drop removes the file.
+    pub(super) fn let_go(&mut self) {
+        self.stays = false;
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(super) fn len(&self) -> Result<u64, BlobError> {
+        let meta = self.file.metadata();
+        Ok(meta.map_err(|error| self.error("look at", error))?.len())
+    }
+
+    /// Appended bytes go to this offset from now on, over what is there.
+    pub(super) fn append_at(&self, offset: u64) -> Result<(), BlobError> {
+        let sought = (&self.file).seek(SeekFrom::Start(offset));
+        sought
+            .map(drop)
+            .map_err(|error| self.error("seek in", error))
     }
 
     fn append(&self, pieces: &[Bytes]) -> Result<(), BlobError> {
@@ -75,18 +123,18 @@ impl TempFile {
         self.disk
             .rename(&self.path, to)
             .map_err(|error| BlobError::io("rename a temp file to", to, error))?;
-        self.is_published = true;
+        self.stays = true;
         Ok(())
     }
 
-    fn error(&self, action: &'static str, error: io::Error) -> BlobError {
+    pub(super) fn error(&self, action: &'static str, error: io::Error) -> BlobError {
         BlobError::io(action, &self.path, error)
     }
 }
 
 impl Drop for TempFile {
     fn drop(&mut self) {
-        if !self.is_published
+        if !self.stays
             && let Err(error) = self.disk.remove(&self.path)
         {
             tracing::warn!(path = %self.path.display(), %error, "could not remove a temp file; the next start will");
@@ -116,6 +164,8 @@ pub(super) struct Writer {
     outboard: Option<TempFile>,
     outboard_at: u64,
     builder: Builder,
+    /// Of an object that must survive a crash before it is whole.
+    checkpoints: Option<Checkpoints>,
 }
 
 impl Writer {
@@ -125,19 +175,37 @@ impl Writer {
         hash: ContentHash,
         size: u64,
     ) -> Result<Self, BlobError> {
-        let layout = Layout::new(size);
         let path = dirs.temp(&hash);
-        let outboard = match layout.outboard_len() {
+        let outboard = match Layout::new(size).outboard_len() {
             0 => None,
             _ => Some(TempFile::create(disk, Dirs::outboard_of(&path))?),
         };
         let data = TempFile::create(disk, path)?;
-        Ok(Self {
+        Ok(Self::over(data, outboard, Builder::new(size), None))
+    }
+
+    /// A writer that goes on where the builder is; its files must be there up to that point.
+    pub(super) fn over(
+        data: TempFile,
+        outboard: Option<TempFile>,
+        builder: Builder,
+        checkpoints: Option<Checkpoints>,
+    ) -> Self {
+        // CVs that the builder still has are not in the outboard yet.
+        let cvs = builder.position() / GROUP_LEN as u64 * CV_LEN as u64;
+        let written = cvs.saturating_sub(builder.group_cvs_len() as u64);
+        Self {
             data,
             outboard,
-            outboard_at: layout.top_len(),
-            builder: Builder::new(size),
-        })
+            outboard_at: builder.layout().top_len() + written,
+            builder,
+            checkpoints,
+        }
+    }
+
+    /// Bytes written so far.
+    pub(super) fn position(&self) -> u64 {
+        self.builder.position()
     }
 
     pub(super) fn write(&mut self, pieces: &[Bytes]) -> Result<(), BlobError> {
@@ -148,9 +216,19 @@ impl Writer {
                 .map_err(|_| BlobError::TooLong { limit })?;
         }
         self.data.append(pieces)?;
-        if self.builder.group_cvs_len() >= OUTBOARD_WRITE_BYTES
-            && let Some(outboard) = &self.outboard
-        {
+        let position = self.builder.position();
+        if let Some(checkpoints) = &mut self.checkpoints {
+            if checkpoints.see(position, pieces) {
+                self.checkpoint()?;
+            }
+        } else if self.builder.group_cvs_len() >= OUTBOARD_WRITE_BYTES {
+            self.write_cvs()?;
+        }
+        Ok(())
+    }
+
+    fn write_cvs(&mut self) -> Result<(), BlobError> {
+        if let Some(outboard) = &self.outboard {
             let cvs = self.builder.take_group_cvs();
             outboard.write_at(&cvs, self.outboard_at)?;
             self.outboard_at += cvs.len() as u64;
@@ -158,14 +236,69 @@ impl Writer {
         Ok(())
     }
 
-    /// The last bytes have come: compare with the hash asked for, and complete the outboard.
-    pub(super) fn finish(self, expected: ContentHash) -> Result<VerifiedFiles, BlobError> {
+    /// Make what has come durable: first the data, then the CVs that vouch for it.
+    pub(super) fn checkpoint(&mut self) -> Result<(), BlobError> {
+        let Some(checkpoints) = &mut self.checkpoints else {
+            return Ok(());
+        };
+        if !checkpoints.passed(self.builder.position()) {
+            return Ok(());
+        }
+        self.data.sync()?;
+        let Some(outboard) = &self.outboard else {
+            return Ok(());
+        };
+        // In steps, so that a crash leaves only a bounded end of the CVs in doubt.
+        let cvs = self.builder.take_group_cvs();
+        for step in cvs.chunks(Checkpoints::CVS_BYTES_MAX) {
+            outboard.write_at(step, self.outboard_at)?;
+            outboard.sync()?;
+            self.outboard_at += step.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Until [`keep_trial`](Self::keep_trial) what comes is on trial: `observe` sees it, and it is
+    /// not made durable.
+    pub(super) fn begin_trial(&mut self, observe: Observer) -> Result<(), BlobError> {
+        self.checkpoint()?;
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.begin_trial(self.builder.clone(), observe);
+        }
+        Ok(())
+    }
+
+    /// What came on trial is like anything else.
+    pub(super) fn keep_trial(&mut self) {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            drop(checkpoints.end_trial());
+        }
+    }
+
+    /// Forget what came on trial, if anything did.
+    pub(super) fn forget_trial(&mut self) -> Result<(), BlobError> {
+        let before = self.checkpoints.as_mut().and_then(Checkpoints::end_trial);
+        if let Some(builder) = before {
+            self.data.append_at(builder.position())?;
+            self.builder = builder;
+        }
+        Ok(())
+    }
+
+    /// The last bytes have come: compare with the hash asked for, and complete the outboard. Files
+    /// that are kept go when they cannot become the object.
+    pub(super) fn finish(mut self, expected: ContentHash) -> Result<VerifiedFiles, BlobError> {
+        self.checkpoint()?;
         let (size, got) = (self.builder.layout().size(), self.builder.position());
         let built = self
             .builder
             .finish()
             .map_err(|_| BlobError::TooShort { size, got })?;
         if built.hash != expected {
+            self.data.let_go();
+            if let Some(outboard) = &mut self.outboard {
+                outboard.let_go();
+            }
             return Err(BlobError::HashMismatch {
                 expected,
                 actual: built.hash,

@@ -10,6 +10,15 @@ use super::{
 };
 use crate::hash::ContentHash;
 
+/// Is this group `index` of an object of two or more groups, of which the CV is known?
+///
+/// `data` must be as long as the group ([`Layout::group_len`]); other lengths are never right.
+pub fn group_matches(layout: &Layout, index: u64, data: &[u8], cv: &Cv) -> bool {
+    !layout.is_single_group()
+        && layout.group_len(index) == Some(data.len())
+        && group_cv(index, data) == *cv
+}
+
 /// An outboard, or a group checked by it, is not that of the object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutboardError {

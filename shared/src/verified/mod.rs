@@ -47,7 +47,7 @@ mod tree;
 mod tests;
 
 pub use builder::{Builder, BuilderError, Built};
-pub use check::{OutboardError, Part, Run, Segment, Top};
+pub use check::{OutboardError, Part, Run, Segment, Top, group_matches};
 pub use layout::Layout;
 pub use present::Present;
 
