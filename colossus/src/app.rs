@@ -46,6 +46,7 @@ use crate::{
         book::DamageBook,
         repair::Repairer,
     },
+    tus::Sessions,
 };
 
 /// How long an actor has to take the request to stop.
@@ -120,6 +121,7 @@ pub struct Colossus {
     obligations: Addr<ObligationsActor>,
     database: Database,
     discovery: Option<JoinHandle<()>>,
+    expiring: JoinHandle<()>,
     server: ServerHandle,
     address: SocketAddr,
     admin: AdminServer,
@@ -223,6 +225,8 @@ impl Colossus {
         })
         .await;
         let uploads = Uploads::new(config.uploads.clone(), standing.clone(), metrics.clone());
+        let tus = open_sessions(&config, &holdings, &uploads, &metrics).await?;
+        let expiring = tokio::spawn(tus.clone().expire_forever());
         let mut node = Node {
             config,
             host_id,
@@ -240,6 +244,7 @@ impl Colossus {
             cleanup,
             cleanup_state,
             uploads,
+            tus,
             metrics,
             accept_trouble,
             accept,
@@ -276,6 +281,7 @@ impl Colossus {
             obligations,
             database,
             discovery,
+            expiring,
             server,
             address,
             admin,
@@ -316,6 +322,9 @@ impl Colossus {
 
     /// Stops: no new requests, those under way finish, then the actors end, then the disk is synced.
     pub async fn stop(self) {
+        // Their clients go on when the node is back; waiting for them could take hours.
+        self.node.tus.close();
+        self.expiring.abort();
         self.server.stop(true).await;
         if let Some(discovery) = self.discovery {
             discovery.abort();
@@ -384,6 +393,20 @@ pub(crate) async fn open_holdings(
     database: Database,
 ) -> Result<Holdings, StartError> {
     let open = move || Ok(Holdings::open(blobs, &database)?);
+    tokio::task::spawn_blocking(open)
+        .await
+        .unwrap_or(Err(StartError::Stopping))
+}
+
+async fn open_sessions(
+    config: &Config,
+    holdings: &Holdings,
+    uploads: &Uploads,
+    metrics: &Metrics,
+) -> Result<Sessions, StartError> {
+    let (limits, holdings) = (config.tus.limits(), holdings.clone());
+    let (uploads, metrics) = (uploads.clone(), metrics.clone());
+    let open = move || Ok(Sessions::open(limits, &holdings, &uploads, metrics)?);
     tokio::task::spawn_blocking(open)
         .await
         .unwrap_or(Err(StartError::Stopping))

@@ -11,6 +11,7 @@ mod keys;
 mod p2p;
 mod replicate;
 mod scrub;
+mod tus;
 mod uploads;
 
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ pub use keys::KeysConfig;
 pub use p2p::P2pConfig;
 pub use replicate::ReplicateConfig;
 pub use scrub::ScrubConfig;
+pub use tus::TusConfig;
 pub use uploads::UploadsConfig;
 
 /// Refuses a number that must not be zero; `name` is the key's whole name.
@@ -71,6 +73,9 @@ pub struct Config {
     /// Uploads.
     #[serde(default)]
     pub uploads: UploadsConfig,
+    /// Resumable uploads.
+    #[serde(default)]
+    pub tus: TusConfig,
     /// Acceptance on chain.
     #[serde(default)]
     pub accept: AcceptConfig,
@@ -146,6 +151,7 @@ impl Config {
             http: HttpConfig::default(),
             admin: AdminConfig::default(),
             uploads: UploadsConfig::default(),
+            tus: TusConfig::default(),
             accept: AcceptConfig::default(),
             replicate: ReplicateConfig::default(),
             cleanup: CleanupConfig::default(),
@@ -159,6 +165,7 @@ impl Config {
     /// Refuses what cannot work.
     pub fn check(&self) -> Result<(), InvalidConfig> {
         self.uploads.check()?;
+        self.tus.check()?;
         self.accept.check()?;
         self.replicate.check()?;
         self.scrub.check()?;

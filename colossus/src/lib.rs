@@ -4,6 +4,7 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`http`] | the public interface; **the upload story** is [`http::upload`] |
+//! | [`tus`] | uploads that survive a broken line and a restart |
 //! | [`holdings`] | what is held: the object table over the blob store, and the outbox |
 //! | [`obligations`] | what the chain says must be held; tells the others what changed |
 //! | [`accept`] | tells the chain that objects are held, in batches, until it knows |
@@ -32,7 +33,8 @@
 //!
 //! # What a crash loses
 //!
-//! Uploads that had no answer yet; wants, announcements and back-offs, which are computed again.
+//! Uploads by multipart that had no answer yet, and of others what came after the last checkpoint
+//! (2 s or 32 MiB); wants, announcements and back-offs, which are computed again.
 
 pub mod accept;
 pub mod app;
@@ -53,5 +55,6 @@ pub mod rebuild;
 pub mod receipts;
 pub mod replicate;
 pub mod scrub;
+pub mod tus;
 
 pub use cli::cli_main;

@@ -1,6 +1,7 @@
 //! Every metric of the node, with its help text. Labels are words from enums, never ids.
 
 mod disk;
+mod tus;
 
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -8,6 +9,7 @@ use prometheus::{
 
 use crate::cleanup::metrics::CleanupMetrics;
 pub use disk::DiskMetrics;
+pub use tus::{BodyEnd, SessionEnd};
 
 /// Upper bounds in seconds for things that take from a tenth of a second to an hour.
 const DELAY_BUCKETS_S: [f64; 12] = [
@@ -25,6 +27,18 @@ pub struct Metrics {
     pub uploads_in_flight: IntGauge,
     /// Bytes of disk set aside for uploads that are not whole yet.
     pub uploads_reserved_bytes: IntGauge,
+    /// Resumable uploads begun.
+    pub tus_begun: IntCounter,
+    /// Resumable uploads ended, by how.
+    pub tus_ended: IntCounterVec,
+    /// Resumable uploads by state (`open`, `finished`).
+    pub tus_sessions: IntGaugeVec,
+    /// Bodies of resumable uploads by how they ended.
+    pub tus_bodies: IntCounterVec,
+    /// Bytes of resumable uploads received and kept.
+    pub tus_bytes: IntCounter,
+    /// Resumable uploads that went on after a broken line or a restart.
+    pub uploads_resumed: IntCounter,
     /// From durable to accepted on chain.
     pub accept_latency: Histogram,
     /// Objects stored here and not yet accepted.
@@ -91,6 +105,30 @@ impl Metrics {
             uploads_reserved_bytes: make.gauge(
                 "storage_uploads_reserved_bytes",
                 "Bytes of disk set aside for uploads that are not whole yet",
+            )?,
+            tus_begun: make.counter("storage_tus_begun_total", "Resumable uploads begun")?,
+            tus_ended: make.counters(
+                "storage_tus_ended_total",
+                "Resumable uploads ended, by how",
+                &["how"],
+            )?,
+            tus_sessions: make.gauges(
+                "storage_tus_sessions",
+                "Resumable uploads by state",
+                &["state"],
+            )?,
+            tus_bodies: make.counters(
+                "storage_tus_bodies_total",
+                "Bodies of resumable uploads by how they ended",
+                &["end"],
+            )?,
+            tus_bytes: make.counter(
+                "storage_tus_bytes_total",
+                "Bytes of resumable uploads received and kept",
+            )?,
+            uploads_resumed: make.counter(
+                "storage_upload_resumed_total",
+                "Resumable uploads that went on after a broken line or a restart",
             )?,
             accept_latency: make.delays(
                 "storage_accept_latency_seconds",

@@ -36,6 +36,7 @@ use crate::{
         actor::{ScrubActor, StatusCell},
         book::DamageBook,
     },
+    tus::Sessions,
 };
 
 /// Asks an actor to end. Actors know each other, so none ends by being forgotten.
@@ -77,6 +78,8 @@ pub struct Node {
     pub cleanup_state: StateCell,
     /// Slots and room of uploads.
     pub uploads: Uploads,
+    /// Resumable uploads.
+    pub tus: Sessions,
     /// All metrics.
     pub metrics: Metrics,
     /// Why objects cannot be accepted now, if so.

@@ -3,6 +3,7 @@
 //! | module | what it answers |
 //! |---|---|
 //! | [`upload`] | **the upload story**, top to bottom |
+//! | [`tus`] | uploads that survive a broken line |
 //! | [`download`] | the bytes of an object, its outboard |
 //! | [`pinned`] | keeps what is being sent from being removed |
 //! | [`receipt`] | the receipt of an upload, and what became of it |
@@ -28,6 +29,7 @@ pub mod pinned;
 pub mod receipt;
 pub mod state;
 pub mod status;
+pub mod tus;
 pub mod upload;
 
 /// Adds all routes.
@@ -43,6 +45,7 @@ pub fn routes(service: &mut web::ServiceConfig) {
             get_resource(api::UPLOAD_PREFLIGHT_ROUTE)
                 .route(web::get().to(upload::preflight::preflight)),
         )
+        .configure(tus::routes)
         .service(get_resource(api::FILE_ROUTE).route(get_or_head().to(download::file)))
         .service(get_resource(api::OUTBOARD_ROUTE).route(get_or_head().to(download::outboard)))
         .service(get_resource(api::RECEIPT_ROUTE).route(web::get().to(receipt::receipt)))
@@ -59,7 +62,9 @@ pub fn routes(service: &mut web::ServiceConfig) {
 
 /// Open CORS: players and wallets live on other origins.
 pub fn open_cors() -> DefaultHeaders {
-    let exposed = "content-length, content-range, accept-ranges, etag, retry-after, x-request-id";
+    let exposed = "content-length, content-range, accept-ranges, etag, retry-after, x-request-id, \
+                   location, tus-checksum-algorithm, tus-extension, tus-resumable, tus-version, \
+                   upload-expires, upload-length, upload-metadata, upload-offset, upload-receipt";
     DefaultHeaders::new()
         .add((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .add((header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed))

@@ -4,7 +4,7 @@
 //! 1. [`admission`]: everything that can be known before the body: ids, bucket, object, bag, size,
 //!    blacklist, free space, a free slot
 //! 2. [`body`]: the file streams into the blob store while it is hashed; cut off past its size
-//! 3. [`crate::holdings`]: verified, durable, recorded together with the debt to accept it
+//! 3. [`finish`]: durable and recorded in [`crate::holdings`] together with the debt to accept it
 //! 4. 201, with a receipt signed by this node ([`crate::receipts`])
 //! 5. hints: [`crate::accept`] will tell the chain, [`crate::network`] the other nodes,
 //!    [`crate::replicate`] need not look for it any more
@@ -13,42 +13,21 @@
 //! lost 201 can be retried. Two clients that send one object at once both end well: the second to
 //! finish finds the object stored.
 //!
-//! Before all that, [`preflight`] tells a client which buckets could take an object.
+//! [`super::tus`] is the other way to upload, with the same checks, limits and end; it survives a
+//! broken line. Before all that, [`preflight`] tells a client which buckets could take an object.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Serialize;
-use shared::{api::ApiError, hash::ContentHash, ids::ObjectId, p2p::receipt::SignedReceipt};
+use shared::api::ApiError;
 
-use self::{
-    admission::{Admission, Target},
-    body::SharedPayload,
-    limits::Client,
-};
+use self::{admission::Admission, body::SharedPayload, finish::Uploaded, limits::Client};
 use super::errors;
-use crate::{
-    holdings::Taken,
-    node::{Node, now_ms},
-};
+use crate::node::Node;
 
 pub mod admission;
 pub mod body;
+pub mod finish;
 pub mod limits;
 pub mod preflight;
-
-/// The answer to a finished upload; `id` is what existing clients read.
-#[derive(Debug, Serialize)]
-pub struct Uploaded {
-    /// Hash of the object.
-    pub id: ContentHash,
-    /// The object.
-    pub object: ObjectId,
-    /// Bytes.
-    pub size: u64,
-    /// `stored`, or `accepted` if the chain knows already that somebody holds it.
-    pub state: &'static str,
-    /// This node's word for it.
-    pub receipt: Option<SignedReceipt>,
-}
 
 /// `POST /api/v1/files`
 pub async fn upload(
@@ -58,25 +37,25 @@ pub async fn upload(
 ) -> Result<HttpResponse, ApiError> {
     let payload = SharedPayload::new(payload);
     let result = receive(&request, &payload, &node).await;
-    let outcome = match &result {
-        Ok(Outcome::Stored(_)) => ("stored", "none"),
-        Ok(Outcome::Repeated(_)) => ("repeated", "none"),
-        Err(error) if error.status.is_client_error() => ("refused", admission::reason(error.kind)),
-        Err(error) => ("failed", admission::reason(error.kind)),
-    };
-    node.metrics
-        .uploads
-        .with_label_values(&[outcome.0, outcome.1])
-        .inc();
+    match &result {
+        Ok(outcome) => {
+            let outcome = match outcome {
+                Outcome::Stored(_) => "stored",
+                Outcome::Repeated(_) => "repeated",
+            };
+            let labels = [outcome, "none"];
+            node.metrics.uploads.with_label_values(&labels).inc();
+        }
+        Err(error) => node.metrics.upload_refused(error),
+    }
     match result {
         Ok(Outcome::Stored(uploaded) | Outcome::Repeated(uploaded)) => {
             Ok(HttpResponse::Created().json(uploaded))
         }
         Err(error) => {
-            // A client that is still sending would otherwise see a broken line, not the answer.
-            let silence_max = node.config.uploads.chunk_timeout.0;
-            let drained = payload.drain(body::REFUSED_BYTES_MAX, silence_max);
-            let _in_time = tokio::time::timeout(body::REFUSED_TIME_MAX, drained).await;
+            payload
+                .drain_refused(node.config.uploads.chunk_timeout.0)
+                .await;
             Err(error)
         }
     }
@@ -99,10 +78,8 @@ async fn receive(
             payload
                 .drain(bytes_max, node.config.uploads.chunk_timeout.0)
                 .await;
-            note_taken(node, &target).await?;
-            node.repeat_upload(target.object, target.hash, target.debt())
-                .await?;
-            return Ok(Outcome::Repeated(uploaded(node, &target).await?));
+            finish::repeat(node, &target).await?;
+            return Ok(Outcome::Repeated(finish::uploaded(node, &target).await?));
         }
     };
     let client = Client::of(request, &node.config.uploads);
@@ -112,54 +89,6 @@ async fn receive(
     let begun = node.holdings.blobs().begin(target.hash, target.size).await;
     let partial = begun.map_err(errors::from_blob)?;
     let verified = body::receive_file(request, payload, partial, &node.config.uploads).await?;
-    note_taken(node, &target).await?;
-    let stored = node
-        .holdings
-        .store(target.object, verified, target.debt())
-        .await;
-    stored.map_err(errors::from_holdings)?;
-
-    node.metrics.upload_bytes.inc_by(target.size);
-    tracing::debug!(object = %target.object, bucket = %target.bucket, size = target.size, "stored");
-    node.object_stored(
-        target.object,
-        target.hash,
-        target.size,
-        target.bag,
-        target.debt(),
-    );
-    Ok(Outcome::Stored(uploaded(node, &target).await?))
-}
-
-/// What the receipt says later, to become durable with the object.
-async fn note_taken(node: &Node, target: &Target) -> Result<(), ApiError> {
-    let taken = Taken {
-        bucket: target.bucket,
-        time_ms: now_ms(),
-        accepted_block: None,
-    };
-    let noted = node.holdings.note_taken(target.object, taken).await;
-    noted.map_err(errors::from_holdings)
-}
-
-async fn uploaded(node: &Node, target: &Target) -> Result<Uploaded, ApiError> {
-    let taken = node.holdings.taken(target.object).await;
-    let taken = taken.map_err(errors::from_holdings)?;
-    let held = node.holdings.get(target.object);
-    // Neither is there if the object was deleted on chain meanwhile.
-    let receipt = held
-        .zip(taken)
-        .map(|(held, taken)| node.notary.receipt(target.object, &held, &taken));
-    let state = if target.accepted {
-        "accepted"
-    } else {
-        "stored"
-    };
-    Ok(Uploaded {
-        id: target.hash,
-        object: target.object,
-        size: target.size,
-        state,
-        receipt,
-    })
+    finish::store(node, &target, verified).await?;
+    Ok(Outcome::Stored(finish::uploaded(node, &target).await?))
 }

@@ -33,6 +33,10 @@ pub enum ErrorKind {
     WrongSize,
     /// The bytes have another hash than the chain says.
     WrongHash,
+    /// The bytes have another checksum than the client said.
+    WrongChecksum,
+    /// The body broke off.
+    BrokenBody,
     /// The content id on chain is not a BLAKE3 multihash, so its bytes cannot be verified.
     UnverifiableContent,
     /// The form has no file.
@@ -86,7 +90,10 @@ impl ErrorKind {
             | Self::WrongSize
             | Self::WrongHash
             | Self::UnverifiableContent
+            | Self::BrokenBody
             | Self::MissingFile => StatusCode::BAD_REQUEST,
+            // Of tus; not in the registry of statuses.
+            Self::WrongChecksum => StatusCode::from_u16(460).unwrap_or(StatusCode::BAD_REQUEST),
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::OwnRequest => StatusCode::FORBIDDEN,
             Self::UnknownObject | Self::NotHeld | Self::NotAccepted | Self::NotFound => {

@@ -37,6 +37,10 @@ pub const RECEIPT_ROUTE: &str = "/api/v1/files/{id}/receipt";
 pub const UPLOAD_ROUTE: &str = "/api/v1/files";
 /// Route of the question which buckets of a bag could take an object.
 pub const UPLOAD_PREFLIGHT_ROUTE: &str = "/api/v1/uploads/preflight";
+/// Route where resumable uploads begin: tus 1.0.
+pub const TUS_ROUTE: &str = "/api/v1/uploads";
+/// Route of one resumable upload.
+pub const TUS_UPLOAD_ROUTE: &str = "/api/v1/uploads/{upload}";
 /// Route of the ids a storage node holds.
 pub const HELD_OBJECTS_ROUTE: &str = "/api/v1/state/data-objects";
 /// Route of the ids of one bag that a storage node holds.

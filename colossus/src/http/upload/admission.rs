@@ -1,9 +1,8 @@
 //! Everything about an upload that can be known before its body.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use actix_web::{HttpRequest, http::header, web};
-use serde::Deserialize;
 use shared::{
     api::{ApiError, ErrorKind},
     chain::directory::{DataObject, StorageOperator},
@@ -56,18 +55,28 @@ impl Target {
     }
 }
 
-/// Checks all there is to check.
+/// Checks all there is to check of a form.
 pub async fn admit(request: &HttpRequest, node: &Node) -> Result<Admission, ApiError> {
-    let ids = Ids::parse(request.query_string())?;
+    let ids = parse_query(request.query_string())?;
     check_bucket(node, ids.bucket)?;
     check_media_type(request)?;
     let target = find_target(node, &ids).await?;
     check_length(request, &target)?;
-    let held = node.holdings.get(target.object);
-    Ok(match held {
+    Ok(look(node, target))
+}
+
+/// Checks all there is to check of an object and the bucket it is uploaded to.
+pub async fn admit_ids(node: &Node, ids: &Ids) -> Result<Admission, ApiError> {
+    check_bucket(node, ids.bucket)?;
+    let target = find_target(node, ids).await?;
+    Ok(look(node, target))
+}
+
+fn look(node: &Node, target: Target) -> Admission {
+    match node.holdings.get(target.object) {
         Some(held) if held.hash == target.hash => Admission::AlreadyHeld(target),
         _ => Admission::Receive(target),
-    })
+    }
 }
 
 /// The metric label of a refusal.
@@ -83,6 +92,9 @@ pub fn reason(kind: ErrorKind) -> &'static str {
         ErrorKind::Blacklisted => "blacklisted",
         ErrorKind::WrongSize => "wrong_size",
         ErrorKind::WrongHash => "wrong_hash",
+        ErrorKind::WrongChecksum => "wrong_checksum",
+        ErrorKind::BrokenBody => "broken_body",
+        ErrorKind::PreconditionFailed => "precondition_failed",
         ErrorKind::UnverifiableContent => "unverifiable_content",
         ErrorKind::MissingFile => "missing_file",
         ErrorKind::TooManyFiles => "too_many_files",
@@ -97,39 +109,36 @@ pub fn reason(kind: ErrorKind) -> &'static str {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Query {
-    data_object_id: Option<String>,
-    storage_bucket_id: Option<String>,
-    bag_id: Option<String>,
-}
-
-struct Ids {
-    object: ObjectId,
-    bucket: StorageBucketId,
-    bag: BagId,
+/// What a client names when it uploads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ids {
+    /// The object.
+    pub object: ObjectId,
+    /// The bucket to upload to.
+    pub bucket: StorageBucketId,
+    /// The bag the object is in.
+    pub bag: BagId,
 }
 
 impl Ids {
-    fn parse(query: &str) -> Result<Self, ApiError> {
-        let refuse = |message: String| ApiError::new(ErrorKind::InvalidRequest, message);
-        let query = web::Query::<Query>::from_query(query)
-            .map_err(|error| refuse(format!("the query cannot be read: {error}")))?
-            .into_inner();
-        let missing = |name: &str| refuse(format!("the query parameter '{name}' is missing"));
+    /// Reads the ids from texts by their names: `dataObjectId`, `storageBucketId`, `bagId`.
+    pub fn read(text: impl Fn(&'static str) -> Result<String, ApiError>) -> Result<Self, ApiError> {
         Ok(Self {
-            object: query
-                .data_object_id
-                .ok_or_else(|| missing("dataObjectId"))?
-                .parse()?,
-            bucket: query
-                .storage_bucket_id
-                .ok_or_else(|| missing("storageBucketId"))?
-                .parse()?,
-            bag: query.bag_id.ok_or_else(|| missing("bagId"))?.parse()?,
+            object: text("dataObjectId")?.parse()?,
+            bucket: text("storageBucketId")?.parse()?,
+            bag: text("bagId")?.parse()?,
         })
     }
+}
+
+fn parse_query(query: &str) -> Result<Ids, ApiError> {
+    let refuse = |message: String| ApiError::new(ErrorKind::InvalidRequest, message);
+    let query = web::Query::<HashMap<String, String>>::from_query(query)
+        .map_err(|error| refuse(format!("the query cannot be read: {error}")))?;
+    Ids::read(|name| {
+        let value = query.get(name).cloned();
+        value.ok_or_else(|| refuse(format!("the query parameter '{name}' is missing")))
+    })
 }
 
 /// The bucket must be this worker's on chain, and one this node is configured for.

@@ -21,10 +21,10 @@ use super::super::errors;
 use crate::config::UploadsConfig;
 
 /// Body bytes of a refused request that are read away, so that the client hears the answer.
-pub const REFUSED_BYTES_MAX: u64 = 512 * 1024 * 1024;
+const REFUSED_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
 /// How long the rest of a refused request is read away at most.
-pub const REFUSED_TIME_MAX: Duration = Duration::from_secs(15);
+const REFUSED_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// Bytes of all text fields of a form together.
 const FIELD_BYTES_MAX: usize = 16 * 1024;
@@ -134,6 +134,13 @@ impl SharedPayload {
         Self {
             payload: Rc::new(RefCell::new(payload)),
         }
+    }
+
+    /// Reads away what is left of a refused request, within bounds: a client that is still sending
+    /// would otherwise see a broken line, not the answer.
+    pub async fn drain_refused(&self, silence_max: Duration) {
+        let drained = self.drain(REFUSED_BYTES_MAX, silence_max);
+        let _in_time = tokio::time::timeout(REFUSED_TIME_MAX, drained).await;
     }
 
     /// Reads away what is left, up to a limit of bytes and of silence.

@@ -41,6 +41,11 @@ impl Client {
         Self::at(named.or_else(connected).unwrap_or(unknown))
     }
 
+    /// Its address, or that of its network.
+    pub fn address(&self) -> IpAddr {
+        self.0
+    }
+
     /// The client with this address.
     pub fn at(address: IpAddr) -> Self {
         match address.to_canonical() {
@@ -53,7 +58,8 @@ impl Client {
     }
 }
 
-/// Slots and disk space of the uploads under way.
+/// Slots and disk space of the uploads under way. Cheap to clone; all clones are one.
+#[derive(Clone)]
 pub struct Uploads {
     taken: Arc<Mutex<Taken>>,
     reserved: Arc<AtomicU64>,
@@ -149,12 +155,6 @@ impl Uploads {
         };
         room.resize(bytes);
         room
-    }
-
-    /// Would so many bytes more be too many?
-    pub fn is_overbooked(&self, more: u64, blobs: &BlobStore) -> bool {
-        let others_bytes = self.reserved_bytes();
-        self.check_room(more, others_bytes, blobs).is_err()
     }
 
     fn check_room(&self, bytes: u64, others: u64, blobs: &BlobStore) -> Result<(), ApiError> {

@@ -1,5 +1,6 @@
 //! Where could an object of this size go? `GET /api/v1/uploads/preflight?bagId=&size=` is asked
-//! before the object is created on chain, and is answered from the directory and this node's own disks.
+//! before the object is created on chain, and is answered from the directory and, for this node's own
+//! buckets, from its disk and slots.
 
 use std::collections::BTreeSet;
 
@@ -72,6 +73,8 @@ pub enum Reason {
     DiskFull,
     /// Its node, this one, writes nothing now.
     ReadOnly,
+    /// Its node, this one, receives as many uploads at once as it may.
+    NoFreeSlot,
 }
 
 impl Reason {
@@ -84,7 +87,8 @@ impl Reason {
             | Self::OperatorInvited
             | Self::NoEndpoint
             | Self::DiskFull
-            | Self::ReadOnly => false,
+            | Self::ReadOnly
+            | Self::NoFreeSlot => false,
         }
     }
 }
@@ -95,40 +99,44 @@ pub async fn preflight(
     node: web::Data<Node>,
 ) -> Result<HttpResponse, ApiError> {
     let (bag, size) = parse(request.query_string())?;
-    let ours = node.our_buckets();
+    let here = Here {
+        buckets: node.our_buckets(),
+        reasons: here_against(&node, size),
+    };
     let at_block = node.view.at().number;
-    let answer = buckets_for(&node.view.read(), &ours, bag, size, at_block);
-    let mut answer = answer.ok_or_else(|| {
+    let answer = buckets_for(&node.view.read(), &here, bag, size, at_block);
+    let answer = answer.ok_or_else(|| {
         let message = format!("bag {bag} does not exist on chain at block {at_block}");
         ApiError::new(ErrorKind::NotFound, message)
     })?;
-    let others_bytes = node.uploads.reserved_bytes();
-    let refusal = node.standing.get().refuses_upload_of(size, others_bytes);
-    if let Some(refusal) = refusal {
-        let reason = match refusal.kind {
-            ErrorKind::ReadOnly => Reason::ReadOnly,
-            _ => Reason::DiskFull,
-        };
-        answer.refuse_here(reason);
-    }
     Ok(HttpResponse::Ok().json(answer))
 }
 
-impl Preflight {
-    /// This node cannot take the object, whatever the chain says.
-    fn refuse_here(&mut self, reason: Reason) {
-        for bucket in self.buckets.iter_mut().filter(|bucket| bucket.here) {
-            bucket.reasons.push(reason);
-            bucket.can_take = false;
-        }
-    }
+/// What this node knows of itself.
+#[derive(Debug, Default)]
+pub struct Here {
+    /// Buckets it answers for.
+    pub buckets: BTreeSet<StorageBucketId>,
+    /// Why it can take nothing of that size, if so.
+    pub reasons: Vec<Reason>,
+}
+
+fn here_against(node: &Node, size: u64) -> Vec<Reason> {
+    let others_bytes = node.uploads.reserved_bytes();
+    let refusal = node.standing.get().refuses_upload_of(size, others_bytes);
+    let refused = refusal.map(|refusal| match refusal.kind {
+        ErrorKind::ReadOnly => Reason::ReadOnly,
+        _ => Reason::DiskFull,
+    });
+    let slots = (!node.uploads.has_slot()).then_some(Reason::NoFreeSlot);
+    refused.into_iter().chain(slots).collect()
 }
 
 /// What the buckets of this bag could take. `None` if there is no such bag; a static bag is always
 /// there, if only without buckets.
 pub fn buckets_for(
     directory: &Directory,
-    ours: &BTreeSet<StorageBucketId>,
+    here: &Here,
     bag: BagId,
     size: u64,
     at_block: u32,
@@ -141,7 +149,7 @@ pub fn buckets_for(
     };
     let buckets: Vec<_> = stored_by
         .into_iter()
-        .map(|bucket| look_at(directory, ours, bucket, size))
+        .map(|bucket| look_at(directory, here, bucket, size))
         .collect();
     let stopped = |it: &BucketPreflight| it.reasons.iter().any(|reason| reason.stops_creation());
     let creatable = !directory.uploading_blocked && !buckets.iter().any(stopped);
@@ -156,11 +164,11 @@ pub fn buckets_for(
 
 fn look_at(
     directory: &Directory,
-    ours: &BTreeSet<StorageBucketId>,
+    own: &Here,
     bucket: StorageBucketId,
     size: u64,
 ) -> BucketPreflight {
-    let here = ours.contains(&bucket);
+    let here = own.buckets.contains(&bucket);
     let (mut worker, mut endpoint, mut reasons) = (None, None, Vec::new());
     if directory.uploading_blocked {
         reasons.push(Reason::UploadingBlocked);
@@ -192,6 +200,9 @@ fn look_at(
                 reasons.push(Reason::NoRoomForObjects);
             }
         }
+    }
+    if here {
+        reasons.extend(&own.reasons);
     }
     BucketPreflight {
         bucket,
@@ -274,8 +285,11 @@ mod tests {
 
     /// Reasons and whether the chain would create the object.
     fn answer(directory: &Directory, here: bool, size: u64) -> (Vec<Reason>, bool) {
-        let ours = here.then_some(BUCKET).into_iter().collect();
-        let answer = buckets_for(directory, &ours, BAG, size, 1).unwrap();
+        let own = Here {
+            buckets: here.then_some(BUCKET).into_iter().collect(),
+            reasons: Vec::new(),
+        };
+        let answer = buckets_for(directory, &own, BAG, size, 1).unwrap();
         let [bucket] = &answer.buckets[..] else {
             panic!("one bucket: {answer:?}");
         };
@@ -354,8 +368,24 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_and_full_slots_count_here_and_do_not_stop_creation() {
+        let directory = directory(active(Some("http://there/")), ROOMY);
+        let full = vec![Reason::DiskFull, Reason::NoFreeSlot];
+        for here in [false, true] {
+            let own = Here {
+                buckets: here.then_some(BUCKET).into_iter().collect(),
+                reasons: full.clone(),
+            };
+            let answer = buckets_for(&directory, &own, BAG, 1, 1).unwrap();
+            let expected = if here { full.clone() } else { Vec::new() };
+            assert_eq!(answer.buckets[0].reasons, expected);
+            assert!(answer.creatable);
+        }
+    }
+
+    #[test]
     fn bags_that_do_not_exist_have_no_answer_and_static_ones_always_exist() {
-        let ours = BTreeSet::new();
+        let ours = Here::default();
         let none = Directory::default();
         assert_eq!(buckets_for(&none, &ours, BAG, 1, 1), None);
         let council = buckets_for(&none, &ours, BagId::Council, 1, 9).unwrap();

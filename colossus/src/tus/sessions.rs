@@ -1,0 +1,314 @@
+//! [`Sessions`]: all resumable uploads, found again after a restart.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use shared::{
+    api::{ApiError, ErrorKind},
+    blob::{BlobError, BlobStore, Kept, ResumableId},
+    hash::ContentHash,
+    ids::{BagId, ObjectId, StorageBucketId},
+};
+use tokio::time::{Duration, Instant};
+
+use super::{
+    core::{Book, Limits},
+    session::{About, Session, State, Turn},
+};
+use crate::{
+    holdings::Holdings,
+    http::{
+        errors,
+        upload::{
+            admission::Ids,
+            limits::{Client, SLOT_RETRY_AFTER_S, Uploads},
+        },
+    },
+    metrics::{Metrics, SessionEnd},
+};
+
+/// What lies in a session's note.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Note {
+    version: u32,
+    object: ObjectId,
+    bucket: StorageBucketId,
+    bag: BagId,
+    size: u64,
+    hash: ContentHash,
+    client: std::net::IpAddr,
+    metadata: String,
+}
+
+/// The version of notes that this program writes and reads.
+const NOTE_VERSION: u32 = 1;
+
+/// All resumable uploads. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Sessions {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    blobs: BlobStore,
+    metrics: Metrics,
+    expiry: Duration,
+    all: Mutex<All>,
+    is_closing: AtomicBool,
+}
+
+struct All {
+    book: Book,
+    sessions: HashMap<ResumableId, Arc<Session>>,
+}
+
+impl Sessions {
+    /// Finds the sessions of earlier runs. Blocks.
+    pub fn open(
+        limits: Limits,
+        holdings: &Holdings,
+        uploads: &Uploads,
+        metrics: Metrics,
+    ) -> Result<Self, BlobError> {
+        let blobs = holdings.blobs().clone();
+        let mut all = All {
+            book: Book::new(limits),
+            sessions: HashMap::new(),
+        };
+        for kept in blobs.resumables()? {
+            let Some(about) = read_note(&kept) else {
+                tracing::warn!(upload = %kept.id, "the note of an upload cannot be read; it is forgotten");
+                blobs.forget_resumable(kept.id)?;
+                continue;
+            };
+            let held = holdings.get(about.ids.object);
+            let is_finished = held.is_some_and(|held| held.hash == about.hash);
+            let (state, room) = match kept.data_len {
+                _ if is_finished => {
+                    blobs.drop_resumable_data(kept.id)?;
+                    (State::Finished, None)
+                }
+                Some(len) => {
+                    let left = about.size.saturating_sub(len);
+                    (State::Asleep, Some(uploads.hold(left)))
+                }
+                None => {
+                    blobs.forget_resumable(kept.id)?;
+                    continue;
+                }
+            };
+            let age = kept.written.elapsed().unwrap_or_default();
+            let now = Instant::now();
+            // One that is older than the clock has expired.
+            let seen = now.checked_sub(age.min(limits.expiry)).unwrap_or(now);
+            all.book.found(seen, kept.id, about.client, !is_finished);
+            let session = Arc::new(Session::new(about, state, room));
+            all.sessions.insert(kept.id, session);
+        }
+        let inner = Inner {
+            blobs,
+            metrics,
+            expiry: limits.expiry,
+            all: Mutex::new(all),
+            is_closing: AtomicBool::new(false),
+        };
+        let sessions = Self {
+            inner: Arc::new(inner),
+        };
+        sessions.count();
+        Ok(sessions)
+    }
+
+    /// A new session, durable when this returns.
+    pub async fn begin(&self, about: About, uploads: &Uploads) -> Result<Arc<Session>, ApiError> {
+        let (id, hash, size) = (about.id, about.hash, about.size);
+        let admitted = self.with(|all| all.book.begin(Instant::now(), id, about.client));
+        admitted.map_err(|refusal| {
+            ApiError::new(ErrorKind::Overloaded, refusal.to_string())
+                .retry_after(SLOT_RETRY_AFTER_S)
+        })?;
+        let begun = async {
+            let room = uploads.reserve(size, &self.inner.blobs)?;
+            let note = self
+                .inner
+                .blobs
+                .begin_resumable(id, hash, size, write_note(&about)?);
+            Ok((room, note.await.map_err(errors::from_blob)?))
+        };
+        match begun.await {
+            Ok((room, upload)) => {
+                let state = State::Awake(Box::new(upload));
+                let session = Arc::new(Session::new(about, state, Some(room)));
+                self.with(|all| all.sessions.insert(id, session.clone()));
+                self.inner.metrics.tus_begun.inc();
+                Ok(session)
+            }
+            Err(error) => {
+                self.with(|all| all.book.ended(id));
+                Err(error)
+            }
+        }
+    }
+
+    /// A session for an object that is held: it lives in memory alone and tells that all is done.
+    pub fn begin_finished(&self, about: About) -> Arc<Session> {
+        let (id, client) = (about.id, about.client);
+        let session = Arc::new(Session::new(about, State::Finished, None));
+        self.with(|all| {
+            all.book.found(Instant::now(), id, client, false);
+            all.sessions.insert(id, session.clone());
+        });
+        session
+    }
+
+    /// The session of this name; asking for it keeps it from expiring.
+    pub fn get(&self, id: ResumableId) -> Result<Arc<Session>, ApiError> {
+        let found = self.with(|all| {
+            all.book.seen(Instant::now(), id);
+            all.sessions.get(&id).cloned()
+        });
+        found.ok_or_else(|| {
+            let message =
+                format!("there is no upload {id} here: it was ended, has expired, or never was");
+            ApiError::new(ErrorKind::NotFound, message)
+        })
+    }
+
+    /// A session is in use.
+    pub fn seen(&self, id: ResumableId) {
+        self.inner.all.lock().book.seen(Instant::now(), id);
+    }
+
+    /// When a session will have expired, if nobody asks for it.
+    pub fn expires(&self, id: ResumableId) -> Option<SystemTime> {
+        let at = self.with(|all| all.book.expires(id))?;
+        let left = at.saturating_duration_since(Instant::now());
+        Some(SystemTime::now() + left)
+    }
+
+    /// The object of a session is held: its bytes are no longer needed, and it is remembered.
+    pub async fn finish(&self, turn: &mut Turn) -> Result<(), ApiError> {
+        let id = turn.about().id;
+        turn.set(State::Finished);
+        self.with(|all| all.book.finished(Instant::now(), id));
+        self.inner.metrics.session_ended(SessionEnd::Finished);
+        let blobs = self.inner.blobs.clone();
+        on_pool(move || blobs.drop_resumable_data(id)).await
+    }
+
+    /// A session is over, with all it has on disk.
+    pub async fn end(&self, turn: &mut Turn, how: SessionEnd) -> Result<(), ApiError> {
+        let id = turn.about().id;
+        turn.set(State::Gone);
+        self.with(|all| {
+            all.book.ended(id);
+            all.sessions.remove(&id);
+        });
+        self.inner.metrics.session_ended(how);
+        let blobs = self.inner.blobs.clone();
+        on_pool(move || blobs.forget_resumable(id)).await
+    }
+
+    /// Ends sessions whose time is over, as long as it is waited for.
+    pub async fn expire_forever(self) {
+        let pause =
+            (self.inner.expiry / 20).clamp(Duration::from_millis(50), Duration::from_secs(60));
+        loop {
+            tokio::time::sleep(pause).await;
+            for id in self.with(|all| all.book.expired(Instant::now())) {
+                self.expire(id).await;
+            }
+        }
+    }
+
+    async fn expire(&self, id: ResumableId) {
+        let session = self.with(|all| match all.sessions.get(&id) {
+            Some(session) => Some(session.clone()),
+            None => {
+                all.book.ended(id);
+                None
+            }
+        });
+        let Some(session) = session else { return };
+        // A request that has its turn is alive: the session is looked at again later.
+        let Ok(mut turn) = session.turn().await else {
+            return;
+        };
+        let is_over = self.with(|all| all.book.expired(Instant::now()).contains(&id));
+        if is_over && let Err(error) = self.end(&mut turn, SessionEnd::Expired).await {
+            tracing::warn!(upload = %id, %error, "files of an expired upload stay until the next start");
+        }
+    }
+
+    /// The node stops: requests that have a turn end, and what they received is kept.
+    pub fn close(&self) {
+        self.inner.is_closing.store(true, Ordering::Relaxed);
+        self.with(|all| {
+            all.sessions
+                .values()
+                .for_each(|session| session.interrupt())
+        });
+    }
+
+    /// Is the node stopping?
+    pub fn is_closing(&self) -> bool {
+        self.inner.is_closing.load(Ordering::Relaxed)
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut All) -> T) -> T {
+        let result = act(&mut self.inner.all.lock());
+        self.count();
+        result
+    }
+
+    fn count(&self) {
+        let (open, finished) = self.inner.all.lock().book.counts();
+        self.inner.metrics.sessions_are(open, finished);
+    }
+}
+
+async fn on_pool(
+    work: impl FnOnce() -> Result<(), BlobError> + Send + 'static,
+) -> Result<(), ApiError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(ApiError::internal)?.map_err(errors::from_blob)
+}
+
+fn write_note(about: &About) -> Result<Vec<u8>, ApiError> {
+    let note = Note {
+        version: NOTE_VERSION,
+        object: about.ids.object,
+        bucket: about.ids.bucket,
+        bag: about.ids.bag,
+        size: about.size,
+        hash: about.hash,
+        client: about.client.address(),
+        metadata: about.metadata.clone(),
+    };
+    serde_json::to_vec(&note).map_err(ApiError::internal)
+}
+
+fn read_note(kept: &Kept) -> Option<About> {
+    let note: Note = serde_json::from_slice(&kept.note).ok()?;
+    (note.version == NOTE_VERSION).then(|| About {
+        id: kept.id,
+        ids: Ids {
+            object: note.object,
+            bucket: note.bucket,
+            bag: note.bag,
+        },
+        size: note.size,
+        hash: note.hash,
+        client: Client::at(note.client),
+        metadata: note.metadata,
+    })
+}
