@@ -326,6 +326,7 @@ impl Colossus {
         self.node.tus.close();
         self.expiring.abort();
         self.server.stop(true).await;
+        self.node.tus.rest().await;
         if let Some(discovery) = self.discovery {
             discovery.abort();
         }

@@ -34,7 +34,7 @@
 //! # What a crash loses
 //!
 //! Uploads by multipart that had no answer yet, and of others what came after the last checkpoint
-//! (2 s or 32 MiB); wants, announcements and back-offs, which are computed again.
+//! (2 s or 32 MiB, and a batch of 256 KiB); wants, announcements and back-offs, which are computed again.
 
 pub mod accept;
 pub mod app;
@@ -45,7 +45,6 @@ pub mod disk;
 pub mod history;
 pub mod holdings;
 pub mod http;
-
 pub mod metrics;
 pub mod network;
 pub mod node;

@@ -259,6 +259,22 @@ impl Sessions {
         });
     }
 
+    /// No request comes any more: what was received is made durable, and all files are closed.
+    pub async fn rest(&self) {
+        let sessions: Vec<_> = self.with(|all| all.sessions.values().cloned().collect());
+        for session in sessions {
+            let Ok(mut turn) = session.turn().await else {
+                continue;
+            };
+            if let State::Awake(upload) = turn.state() {
+                if let Err(error) = upload.settle().await {
+                    tracing::warn!(upload = %session.about.id, %error, "an upload will go on at its last checkpoint");
+                }
+                turn.set(State::Asleep);
+            }
+        }
+    }
+
     /// Is the node stopping?
     pub fn is_closing(&self) -> bool {
         self.inner.is_closing.load(Ordering::Relaxed)
