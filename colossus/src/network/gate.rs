@@ -17,14 +17,36 @@ use tokio::time::{Duration, Instant};
 /// Limits of what one peer may say, and of what is remembered.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Messages a peer may send at once.
-    pub burst: u32,
-    /// Messages a peer may send per second in the long run.
-    pub messages_per_second: u32,
+    /// Messages of a bound peer, at once and per second in the long run.
+    pub bound: Rate,
+    /// Messages of a peer that has shown no valid binding.
+    pub unbound: Rate,
+    /// Messages that a peer may bring, its own and those it passes on.
+    pub brought: Rate,
+    /// Refused messages that a peer may bring before it is banned.
+    pub refused: Rate,
+    /// How long a ban lasts.
+    pub ban: Duration,
     /// Blocks by which an announcement may be behind this node, or ahead of it.
     pub height_distance_max: u32,
     /// Peers remembered.
     pub peers_max: usize,
+}
+
+/// So many at once, and so many per second in the long run.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    /// At once.
+    pub burst: f64,
+    /// Per second.
+    pub per_second: f64,
+}
+
+impl Rate {
+    /// A rate.
+    pub const fn new(burst: f64, per_second: f64) -> Self {
+        Self { burst, per_second }
+    }
 }
 
 /// Nonces remembered per peer; what is older than all of them is a replay.
@@ -33,8 +55,11 @@ const NONCES_MAX: usize = 512;
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            burst: 2_000,
-            messages_per_second: 200,
+            bound: Rate::new(2_000.0, 200.0),
+            unbound: Rate::new(50.0, 5.0),
+            brought: Rate::new(20_000.0, 2_000.0),
+            refused: Rate::new(5.0, 0.1),
+            ban: Duration::from_secs(600),
             height_distance_max: 600,
             peers_max: 1_024,
         }
@@ -122,8 +147,13 @@ pub struct Gate {
 }
 
 struct Peer {
-    tokens: f64,
-    refilled: Instant,
+    /// What it may say as a bound peer, and before.
+    bound: Bucket,
+    unbound: Bucket,
+    /// What it may bring, and how much of it may be refused.
+    brought: Bucket,
+    refused: Bucket,
+    banned_until: Option<Instant>,
     last_seen: Instant,
     nonces: BTreeSet<u64>,
     /// The binding whose signature was found good, and the account it was checked against.
@@ -139,16 +169,61 @@ impl Gate {
         }
     }
 
-    /// What to think of these bytes, published by this peer.
-    pub fn judge(&mut self, source: PeerId, bytes: &[u8], context: &Context<'_>) -> Verdict {
-        self.make_room(source);
+    /// What to think of these bytes, published by one peer and brought by another, or the same.
+    pub fn judge(
+        &mut self,
+        source: PeerId,
+        via: PeerId,
+        bytes: &[u8],
+        context: &Context<'_>,
+    ) -> Verdict {
         let limits = self.limits;
-        let peer = self
-            .peers
-            .entry(source)
-            .or_insert_with(|| Peer::new(limits, context.now));
-        peer.last_seen = context.now;
-        if !peer.take_token(limits, context.now) {
+        let brings = self.peer(via, context.now);
+        let verdict = if !brings.brought.take(limits.brought, context.now) {
+            Verdict::Reject(Refusal::Flooding)
+        } else {
+            match self.judge_source(source, bytes, context) {
+                // Who passes on what another said too often did not see all of it.
+                Verdict::Reject(Refusal::Flooding) if source != via => {
+                    Verdict::Ignore(Refusal::Flooding)
+                }
+                verdict => verdict,
+            }
+        };
+        if matches!(verdict, Verdict::Reject(_)) {
+            let brings = self.peer(via, context.now);
+            if !brings.refused.take(limits.refused, context.now) {
+                brings.banned_until = Some(context.now + limits.ban);
+            }
+        }
+        verdict
+    }
+
+    /// Has this peer brought so much refuse that no connection to it is kept?
+    pub fn is_banned(&self, peer: &PeerId, now: Instant) -> bool {
+        let known = self.peers.get(peer);
+        known
+            .and_then(|known| known.banned_until)
+            .is_some_and(|until| until > now)
+    }
+
+    fn peer(&mut self, id: PeerId, now: Instant) -> &mut Peer {
+        self.make_room(id);
+        let limits = self.limits;
+        let peer = self.peers.entry(id);
+        let peer = peer.or_insert_with(|| Peer::new(limits, now));
+        peer.last_seen = now;
+        peer
+    }
+
+    fn judge_source(&mut self, source: PeerId, bytes: &[u8], context: &Context<'_>) -> Verdict {
+        let limits = self.limits;
+        let peer = self.peer(source, context.now);
+        let may_speak = match peer.verified {
+            Some(_) => peer.bound.take(limits.bound, context.now),
+            None => peer.unbound.take(limits.unbound, context.now),
+        };
+        if !may_speak {
             return Verdict::Reject(Refusal::Flooding);
         }
         let gossip = match Gossip::decode(bytes) {
@@ -184,7 +259,8 @@ impl Gate {
         let oldest = self
             .peers
             .iter()
-            .min_by_key(|(_, peer)| peer.last_seen)
+            // A ban is not forgotten for those who come to make it so.
+            .min_by_key(|(_, peer)| (peer.banned_until, peer.last_seen))
             .map(|(id, _)| *id);
         if let Some(oldest) = oldest {
             self.peers.remove(&oldest);
@@ -192,27 +268,44 @@ impl Gate {
     }
 }
 
-impl Peer {
-    fn new(limits: Limits, now: Instant) -> Self {
+/// Tokens that come back with time.
+struct Bucket {
+    tokens: f64,
+    refilled: Instant,
+}
+
+impl Bucket {
+    fn full(rate: Rate, now: Instant) -> Self {
         Self {
-            tokens: f64::from(limits.burst),
+            tokens: rate.burst,
             refilled: now,
-            last_seen: now,
-            nonces: BTreeSet::new(),
-            verified: None,
         }
     }
 
-    fn take_token(&mut self, limits: Limits, now: Instant) -> bool {
+    fn take(&mut self, rate: Rate, now: Instant) -> bool {
         let elapsed: Duration = now.saturating_duration_since(self.refilled);
         self.refilled = now;
-        let refill = elapsed.as_secs_f64() * f64::from(limits.messages_per_second);
-        self.tokens = (self.tokens + refill).min(f64::from(limits.burst));
+        self.tokens = (self.tokens + elapsed.as_secs_f64() * rate.per_second).min(rate.burst);
         if self.tokens < 1.0 {
             return false;
         }
         self.tokens -= 1.0;
         true
+    }
+}
+
+impl Peer {
+    fn new(limits: Limits, now: Instant) -> Self {
+        Self {
+            bound: Bucket::full(limits.bound, now),
+            unbound: Bucket::full(limits.unbound, now),
+            brought: Bucket::full(limits.brought, now),
+            refused: Bucket::full(limits.refused, now),
+            banned_until: None,
+            last_seen: now,
+            nonces: BTreeSet::new(),
+            verified: None,
+        }
     }
 
     fn check_binding(

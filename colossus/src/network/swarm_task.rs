@@ -181,11 +181,12 @@ impl SwarmTask {
                 message_id,
                 message,
             })) => {
-                let acceptance = self.judge(&message);
+                let acceptance = self.judge(&message, propagation_source);
                 self.swarm
                     .behaviour_mut()
                     .gossip
                     .report_message_validation_result(&message_id, &propagation_source, acceptance);
+                self.part_from_banned(propagation_source);
             }
             SwarmEvent::NewListenAddr { .. }
             | SwarmEvent::ExpiredListenAddr { .. }
@@ -193,6 +194,7 @@ impl SwarmTask {
             SwarmEvent::ConnectionEstablished { peer_id, .. } => {
                 tracing::debug!(peer = %peer_id, "connected");
                 self.count_peers();
+                self.part_from_banned(peer_id);
             }
             SwarmEvent::ConnectionClosed { peer_id, cause, .. } => {
                 tracing::debug!(peer = %peer_id, ?cause, "disconnected");
@@ -202,7 +204,20 @@ impl SwarmTask {
         }
     }
 
-    fn judge(&mut self, message: &gossipsub::Message) -> MessageAcceptance {
+    /// No connection is kept to a banned peer: even what is thrown away costs.
+    fn part_from_banned(&mut self, peer: PeerId) {
+        if !self.gate.is_banned(&peer, Instant::now()) {
+            return;
+        }
+        let received = &self.surroundings.metrics.gossip_received;
+        received.with_label_values(&["banned"]).inc();
+        // Fails only if it has gone by itself.
+        if self.swarm.disconnect_peer_id(peer).is_ok() {
+            tracing::warn!(%peer, "a peer brought too many messages that were refused; parted for a while");
+        }
+    }
+
+    fn judge(&mut self, message: &gossipsub::Message, via: PeerId) -> MessageAcceptance {
         let received = &self.surroundings.metrics.gossip_received;
         // Strict validation makes sure of a signed source; without one nobody could be believed.
         let Some(source) = message.source else {
@@ -219,7 +234,7 @@ impl SwarmTask {
                 height,
                 directory: &directory,
             };
-            self.gate.judge(source, &message.data, &context)
+            self.gate.judge(source, via, &message.data, &context)
         };
         match verdict {
             Verdict::Accept(announcement) => {

@@ -81,6 +81,10 @@ fn gossip(peer_id: PeerId) -> Gossip {
 }
 
 fn judge(gate: &mut Gate, source: PeerId, bytes: &[u8], now: Instant) -> Verdict {
+    judge_via(gate, source, source, bytes, now)
+}
+
+fn judge_via(gate: &mut Gate, source: PeerId, via: PeerId, bytes: &[u8], now: Instant) -> Verdict {
     let directory = directory();
     let context = Context {
         now,
@@ -89,7 +93,7 @@ fn judge(gate: &mut Gate, source: PeerId, bytes: &[u8], now: Instant) -> Verdict
         height: HEIGHT,
         directory: &directory,
     };
-    gate.judge(source, bytes, &context)
+    gate.judge(source, via, bytes, &context)
 }
 
 fn judge_once(source: PeerId, gossip: Gossip) -> Verdict {
@@ -180,28 +184,74 @@ fn everything_else_is_refused_for_its_reason() {
     ));
 }
 
+/// Limits of a few messages, one more each second.
+fn tight() -> Limits {
+    Limits {
+        bound: Rate::new(3.0, 1.0),
+        unbound: Rate::new(2.0, 1.0),
+        ..Limits::default()
+    }
+}
+
 #[test]
 fn who_says_too_much_is_not_heard_for_a_while() {
-    let limits = Limits {
-        burst: 3,
-        messages_per_second: 1,
-        ..Limits::default()
-    };
     let peer = NodeIdentity::generate().peer_id();
-    let (mut gate, now) = (Gate::new(limits), Instant::now());
+    let (mut gate, now) = (Gate::new(tight()), Instant::now());
     let mut say = |nonce, at| {
         let mut message = gossip(peer);
         message.announcement.nonce = nonce;
         judge(&mut gate, peer, &message.encode(), at)
     };
-    for nonce in 0..3 {
-        assert!(matches!(say(nonce, now), Verdict::Accept(_)));
+    // The first shows the binding, and is not counted among those of a bound peer.
+    for nonce in 0..4 {
+        assert!(matches!(say(nonce, now), Verdict::Accept(_)), "{nonce}");
     }
-    assert_eq!(say(3, now), Verdict::Reject(Refusal::Flooding));
+    assert_eq!(say(4, now), Verdict::Reject(Refusal::Flooding));
     assert!(matches!(
-        say(4, now + Duration::from_secs(1)),
+        say(5, now + Duration::from_secs(1)),
         Verdict::Accept(_)
     ));
+}
+
+#[test]
+fn strangers_may_say_little() {
+    let stranger = NodeIdentity::generate().peer_id();
+    let (mut gate, now) = (Gate::new(tight()), Instant::now());
+    let mut say = || judge(&mut gate, stranger, b"\x01rubbish", now);
+    for _ in 0..2 {
+        assert_eq!(say(), Verdict::Reject(Refusal::Malformed));
+    }
+    assert_eq!(say(), Verdict::Reject(Refusal::Flooding));
+}
+
+#[test]
+fn who_brings_refuse_is_banned_for_a_while() {
+    let [stranger, relay] = std::array::from_fn(|_| NodeIdentity::generate().peer_id());
+    let (mut gate, now) = (Gate::new(Limits::default()), Instant::now());
+    for _ in 0..5 {
+        judge(&mut gate, stranger, b"\x01rubbish", now);
+        assert!(!gate.is_banned(&stranger, now));
+    }
+    judge(&mut gate, stranger, b"\x01rubbish", now);
+    assert!(gate.is_banned(&stranger, now));
+    assert!(!gate.is_banned(&relay, now));
+    let over = now + Limits::default().ban;
+    assert!(!gate.is_banned(&stranger, over));
+}
+
+#[test]
+fn who_passes_on_a_flood_is_not_to_blame() {
+    let [peer, relay] = std::array::from_fn(|_| NodeIdentity::generate().peer_id());
+    let (mut gate, now) = (Gate::new(tight()), Instant::now());
+    let mut last = None;
+    for nonce in 0..20 {
+        let mut message = gossip(peer);
+        message.announcement.nonce = nonce;
+        let bytes = message.encode();
+        last = Some(judge_via(&mut gate, peer, relay, &bytes, now));
+    }
+    assert_eq!(last, Some(Verdict::Ignore(Refusal::Flooding)));
+    assert!(!gate.is_banned(&relay, now) && !gate.is_banned(&peer, now));
 }
 
 #[test]
