@@ -144,9 +144,11 @@ impl Colossus {
         let holdings = open_holdings(blobs, database.clone()).await?;
         let directory = view.read().clone();
         let reconciled = holdings.reconcile(&directory).await?;
+        let forgotten = holdings.forget_partials(&directory).await?;
         tracing::info!(
             objects = holdings.totals().0,
             ?reconciled,
+            partials_forgotten = forgotten,
             "object table stands"
         );
         drop(directory);
@@ -159,9 +161,8 @@ impl Colossus {
 
         let host_id = format!("worker-{}-{:016x}", config.worker, rand::random::<u64>());
         let peers = Peers::new(host_id.clone(), config.replicate.bytes_per_second_min.0)?;
-        let limits = config.replicate.limits();
         let (h, v, m) = (holdings.clone(), view.clone(), metrics.clone());
-        let replicate = ReplicateActor::new(limits, peers.clone(), h, v, m).start();
+        let replicate = ReplicateActor::new(&config.replicate, peers.clone(), h, v, m).start();
         registry.register(Box::new(holdings.history().lost()))?;
         let cleanup_state = StateCell::default();
         let us_config = config.clone();

@@ -317,6 +317,27 @@ impl Holdings {
         Ok(report)
     }
 
+    /// Removes what came of objects that were being fetched and are not wanted any more. Says of
+    /// how many.
+    pub async fn forget_partials(&self, directory: &Directory) -> Result<usize, HoldingsError> {
+        let partials = self.inner.blobs.list_sparse().await?;
+        let mut forgotten: HashSet<ContentHash> = partials.into_iter().collect();
+        if forgotten.is_empty() {
+            return Ok(0);
+        }
+        for object in directory.objects.values() {
+            if let Ok(hash) = object.content_id.parse()
+                && !self.contains(object.id)
+            {
+                forgotten.remove(&hash);
+            }
+        }
+        for hash in &forgotten {
+            self.inner.blobs.forget_sparse(*hash).await?;
+        }
+        Ok(forgotten.len())
+    }
+
     /// Records the objects whose files are there without a record. Removes nothing.
     pub async fn recover(&self, directory: &Directory) -> Result<Recovered, HoldingsError> {
         let files: HashMap<ContentHash, u64> = self.inner.blobs.list().await?.into_iter().collect();

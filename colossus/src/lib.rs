@@ -9,6 +9,7 @@
 //! | [`obligations`] | what the chain says must be held; tells the others what changed |
 //! | [`accept`] | tells the chain that objects are held, in batches, until it knows |
 //! | [`replicate`] | fetches what is owed and missing; [`peer`] is its client for other nodes |
+//! | [`digest`] | what is held of a bag in a few bytes, to be compared |
 //! | [`network`] | gossip: *bucket b holds object o* |
 //! | [`receipts`] | signed receipts for uploads, and what became of them |
 //! | [`disk`] | how much room there is, and what stops when there is little |
@@ -41,6 +42,7 @@ pub mod app;
 pub mod cleanup;
 pub mod cli;
 pub mod config;
+pub mod digest;
 pub mod disk;
 pub mod history;
 pub mod holdings;

@@ -61,6 +61,16 @@ pub struct Metrics {
     pub replication_lag: Histogram,
     /// Fetches under way.
     pub fetches_in_flight: IntGauge,
+    /// What sources did wrong in transfers of large objects, by fault.
+    pub source_faults: IntCounterVec,
+    /// Bytes received in transfers, right or wrong, by part (`data`, `outboard`).
+    pub transfer_bytes: IntCounterVec,
+    /// Ranges asked for a second time because the first answer was slow.
+    pub transfer_hedges: IntCounter,
+    /// Bytes that an earlier attempt had left and that were not fetched again.
+    pub transfer_resumed_bytes: IntCounter,
+    /// Comparisons with other nodes by outcome (`compared`, `failed`).
+    pub comparisons: IntCounterVec,
     /// Objects removed because they were no longer owed.
     pub removed: IntCounter,
     /// The cleanup's.
@@ -161,6 +171,29 @@ impl Metrics {
             replication_lag: make
                 .delays("storage_replication_lag_seconds", "From wanted to held")?,
             fetches_in_flight: make.gauge("storage_fetches_in_flight", "Fetches under way")?,
+            source_faults: make.counters(
+                "storage_source_faults_total",
+                "What other nodes did wrong in transfers of large objects",
+                &["fault"],
+            )?,
+            transfer_bytes: make.counters(
+                "storage_transfer_bytes_total",
+                "Bytes received in transfers of large objects, right or wrong",
+                &["part"],
+            )?,
+            transfer_hedges: make.counter(
+                "storage_transfer_hedges_total",
+                "Ranges asked for a second time because the first answer was slow",
+            )?,
+            transfer_resumed_bytes: make.counter(
+                "storage_transfer_resumed_bytes_total",
+                "Bytes of interrupted transfers that were not fetched again",
+            )?,
+            comparisons: make.counters(
+                "storage_comparisons_total",
+                "Comparisons of what is held with other nodes, by outcome",
+                &["outcome"],
+            )?,
             removed: make.counter(
                 "storage_objects_removed_total",
                 "Objects removed because they were no longer owed",

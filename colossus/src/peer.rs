@@ -4,6 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures::StreamExt;
+use serde::de::DeserializeOwned;
 use shared::{
     api::{FetchError, HOST_ID_HEADER, HttpOptions, HttpPool, held_objects_of_bag_path},
     blob::{BlobError, Fault},
@@ -20,7 +21,7 @@ use crate::{
 
 /// Time that any transfer has, however small.
 const TRANSFER_TIME_MIN: Duration = Duration::from_secs(30);
-/// How long the reading of a list may take.
+/// How long the reading of a list or a digest may take.
 const LIST_TIME_MAX: Duration = Duration::from_secs(30);
 /// Longest list that is read, in bytes: about two million ids.
 const LIST_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -45,9 +46,17 @@ pub enum PeerError {
         /// How long we waited.
         after_ms: u64,
     },
-    /// A list that is not one.
-    #[error("{source_root} gave a list that cannot be read: {cause}")]
-    BadList {
+    /// An error status.
+    #[error("{url} answered {status}")]
+    Refused {
+        /// What was asked.
+        url: String,
+        /// The status.
+        status: u16,
+    },
+    /// A list or a digest that is not one.
+    #[error("{source_root} gave an answer that cannot be read: {cause}")]
+    BadAnswer {
         /// The source.
         source_root: String,
         /// Why.
@@ -60,7 +69,10 @@ impl PeerError {
     pub fn failure(&self) -> Failure {
         match self {
             Self::Fetch(error) if error.is_not_found() => Failure::NotThere,
-            Self::Fetch(_) | Self::TooSlow { .. } | Self::BadList { .. } => Failure::Unreachable,
+            Self::Fetch(_)
+            | Self::TooSlow { .. }
+            | Self::Refused { .. }
+            | Self::BadAnswer { .. } => Failure::Unreachable,
             Self::Blob(error) if error.fault() == Fault::Client => Failure::WrongBytes,
             Self::Blob(_) | Self::Holdings(_) => Failure::Local,
         }
@@ -201,43 +213,50 @@ impl Peers {
 
     /// Ids of a bag that the source holds.
     pub async fn list(&self, source: &Source, bag: BagId) -> Result<BTreeSet<ObjectId>, PeerError> {
+        self.json(source, &held_objects_of_bag_path(bag), LIST_BYTES_MAX)
+            .await
+    }
+
+    /// A JSON answer of at most so many bytes.
+    pub async fn json<T: DeserializeOwned>(
+        &self,
+        source: &Source,
+        path: &str,
+        bytes_max: usize,
+    ) -> Result<T, PeerError> {
         let source_root = source.to_string();
-        let bad = |cause: String| PeerError::BadList {
+        let bad = |cause: String| PeerError::BadAnswer {
             source_root: source_root.clone(),
             cause,
         };
-        let root = self
-            .pool
-            .storage_node(&source.0)?
-            .root()
-            .trim_end_matches('/')
-            .to_owned();
-        let url = format!("{root}{}", held_objects_of_bag_path(bag));
+        let node = self.pool.storage_node(&source.0)?;
+        let url = shared::api::url(node.root(), path);
         let read = async {
-            let request = self
-                .pool
-                .raw()
-                .get(url)
-                .header(HOST_ID_HEADER, &self.host_id);
-            let response = request.send().await?.error_for_status()?;
+            let request = self.pool.raw().get(&url);
+            let request = request.header(HOST_ID_HEADER, &self.host_id);
+            let response = request.send().await.map_err(|e| bad(e.to_string()))?;
+            if !response.status().is_success() {
+                let (url, status) = (url.clone(), response.status().as_u16());
+                return Err(PeerError::Refused { url, status });
+            }
             let mut pieces = response.bytes_stream();
             let mut body = Vec::new();
             while let Some(piece) = pieces.next().await {
-                body.extend_from_slice(&piece?);
-                if body.len() > LIST_BYTES_MAX {
-                    break;
+                body.extend_from_slice(&piece.map_err(|e| bad(e.to_string()))?);
+                if body.len() > bytes_max {
+                    return Err(bad(format!("it is longer than {bytes_max} bytes")));
                 }
             }
-            Ok::<_, reqwest::Error>(body)
+            Ok(body)
         };
-        let after_ms = LIST_TIME_MAX.as_millis() as u64;
         let body = tokio::time::timeout(LIST_TIME_MAX, read)
             .await
-            .map_err(|_| PeerError::TooSlow {
-                source_root: source_root.clone(),
-                after_ms,
-            })?
-            .map_err(|error| bad(error.to_string()))?;
+            .unwrap_or_else(|_| {
+                Err(PeerError::TooSlow {
+                    source_root: source_root.clone(),
+                    after_ms: LIST_TIME_MAX.as_millis() as u64,
+                })
+            })?;
         serde_json::from_slice(&body).map_err(|error| bad(error.to_string()))
     }
 }

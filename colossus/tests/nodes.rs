@@ -367,3 +367,55 @@ async fn strangers_are_heard_counted_and_not_believed() {
         .await;
     node.stop().await;
 }
+
+#[actix_web::test]
+async fn who_floods_is_parted_from_and_honest_peers_are_heard() {
+    let chain = chain(2);
+    let genesis = chain.genesis_hash().await.unwrap();
+    let one = TestNode::start(&chain, 1, with_gossip).await;
+    let two = TestNode::start(&chain, 2, with_gossip).await;
+    connected(&[&one, &two]).await;
+
+    let mut stranger = Stranger::meet(&one, genesis).await;
+    let mut said = 0_u64;
+    let banned = "storage_gossip_received_total{verdict=\"banned\"";
+    let deadline = tokio::time::Instant::now() + harness::PATIENCE;
+    while one.metric(banned).await == 0.0 {
+        assert!(tokio::time::Instant::now() < deadline, "the flood goes on");
+        for _ in 0..500 {
+            said += 1;
+            let rubbish = format!("\u{1}rubbish {said}").into_bytes();
+            let gossip = &mut stranger.swarm.behaviour_mut().gossip;
+            // Fails until the node has subscribed, and when the queue is full.
+            let _published = gossip.publish(stranger.topic.hash(), rubbish);
+        }
+        let driven = async { while stranger.swarm.next().await.is_some() {} };
+        let _time_is_over = tokio::time::timeout(Duration::from_millis(100), driven).await;
+    }
+    // It may come back as often as it likes.
+    let address = one.node.node().peer.as_ref().unwrap().listen_addresses();
+    let address: shared::p2p::Multiaddr = address[0].parse().unwrap();
+    for _ in 0..3 {
+        let _dialled = stranger.swarm.dial(address.clone());
+        let driven = async { while stranger.swarm.next().await.is_some() {} };
+        let _time_is_over = tokio::time::timeout(Duration::from_millis(200), driven).await;
+    }
+    eventually("it is parted from", async || {
+        one.json("status").await["p2p"]["connectedPeers"] == 1
+    })
+    .await;
+    let refused = one
+        .metric("storage_gossip_received_total{verdict=\"malformed\"")
+        .await;
+    assert!(refused >= 1.0, "{refused}");
+
+    let file = bytes(1, 10_000);
+    create_for(&chain, 1, &file);
+    assert_eq!(two.upload(1, &file).await.status(), 201);
+    eventually("the honest one is heard", async || {
+        one.holds(1) || announce_again(&two, 1, &file).await
+    })
+    .await;
+    one.stop().await;
+    two.stop().await;
+}

@@ -1,10 +1,13 @@
 //! `[replicate]`: limits of fetching from other nodes.
 
 use serde::{Deserialize, Serialize};
-use shared::config::{ByteSize, TimeSpan};
+use shared::{
+    config::{ByteSize, TimeSpan},
+    verified::GROUP_LEN,
+};
 
 use super::{InvalidConfig, at_least_one};
-use crate::replicate::core::Limits;
+use crate::replicate::{core::Limits, transfer::core as transfer};
 
 /// `[replicate]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -12,16 +15,29 @@ use crate::replicate::core::Limits;
 pub struct ReplicateConfig {
     /// Fetches at once.
     pub fetches_max: usize,
-    /// Fetches at once from one node.
+    /// Fetches at once from one node, besides the ranges of large objects.
     pub fetches_per_source_max: usize,
+    /// Objects up to this size are fetched whole, by one request to one node. Larger ones come by
+    /// verified ranges from several nodes at once.
+    pub whole_max: ByteSize,
+    /// Large objects fetched at once; they count among `fetches_max`.
+    pub transfers_max: usize,
+    /// Requests at once for one large object.
+    pub ranges_max: usize,
+    /// Requests at once to one node for one large object.
+    pub ranges_per_source_max: usize,
+    /// A range of which nothing came, verified, for so long is asked for elsewhere, and the node rests.
+    pub stall_timeout: TimeSpan,
+    /// Age at which the last ranges of an object are asked for a second time at a faster node.
+    pub hedge_delay: TimeSpan,
     /// Wait after a failure; doubles up to `retry_delay_max`.
     pub retry_delay: TimeSpan,
     /// Longest wait between two attempts with one node.
     pub retry_delay_max: TimeSpan,
-    /// Wait before other nodes' lists are read for objects nobody announced; doubles up to
+    /// Wait before digests are compared with other nodes for objects nobody announced; doubles up to
     /// `list_delay_max`.
     pub list_delay: TimeSpan,
-    /// Longest wait between two readings of a bag's lists.
+    /// Longest wait between two comparisons of a bag.
     pub list_delay_max: TimeSpan,
     /// Slowest transfer that is waited for, in bytes per second on average.
     pub bytes_per_second_min: ByteSize,
@@ -32,6 +48,12 @@ impl Default for ReplicateConfig {
         Self {
             fetches_max: 16,
             fetches_per_source_max: 6,
+            whole_max: ByteSize(8 * 1024 * 1024),
+            transfers_max: 4,
+            ranges_max: 12,
+            ranges_per_source_max: 3,
+            stall_timeout: TimeSpan::from_secs(8),
+            hedge_delay: TimeSpan::from_secs(1),
             retry_delay: TimeSpan::from_secs(1),
             retry_delay_max: TimeSpan::from_secs(60),
             list_delay: TimeSpan::from_secs(2),
@@ -49,6 +71,12 @@ impl ReplicateConfig {
             "replicate.fetches_per_source_max",
             self.fetches_per_source_max as u64,
         )?;
+        at_least_one("replicate.transfers_max", self.transfers_max as u64)?;
+        at_least_one("replicate.ranges_max", self.ranges_max as u64)?;
+        at_least_one(
+            "replicate.ranges_per_source_max",
+            self.ranges_per_source_max as u64,
+        )?;
         at_least_one(
             "replicate.bytes_per_second_min",
             self.bytes_per_second_min.0,
@@ -60,6 +88,8 @@ impl ReplicateConfig {
         Limits {
             fetches_max: self.fetches_max,
             fetches_per_source_max: self.fetches_per_source_max,
+            whole_bytes_max: self.whole_max.0.max(GROUP_LEN as u64),
+            transfers_max: self.transfers_max,
             lists_max: LISTS_MAX,
             retry_delay: self.retry_delay.0,
             retry_delay_max: self.retry_delay_max.0,
@@ -68,9 +98,24 @@ impl ReplicateConfig {
             early_announcements_max: EARLY_ANNOUNCEMENTS_MAX,
         }
     }
+
+    /// As one transfer wants them.
+    pub fn transfer_limits(&self) -> transfer::Limits {
+        transfer::Limits {
+            requests_max: self.ranges_max,
+            requests_per_source_max: self.ranges_per_source_max,
+            stall_timeout: self.stall_timeout.0,
+            hedge_delay: self.hedge_delay.0,
+            failures_max: FAILURES_MAX,
+            retry_delay: self.retry_delay.0,
+            retry_delay_max: self.retry_delay_max.0,
+        }
+    }
 }
 
-/// Lists of other nodes read at once.
+/// Failures in a row after which a node is given up for one large object.
+const FAILURES_MAX: u32 = 3;
+/// Nodes compared with at once.
 const LISTS_MAX: usize = 8;
 /// Announcements kept for objects the chain follower has not seen yet.
 const EARLY_ANNOUNCEMENTS_MAX: usize = 1_024;

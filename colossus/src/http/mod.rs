@@ -8,6 +8,7 @@
 //! | [`pinned`] | keeps what is being sent from being removed |
 //! | [`receipt`] | the receipt of an upload, and what became of it |
 //! | [`state`] | what is held |
+//! | [`digests`] | what is held, in a few bytes |
 //! | [`status`] | version and state of the node |
 //! | [`cleanup`] | the operator's questions about what may go, on the admin port |
 //! | [`admin`] | the operator's requests, on the admin port |
@@ -23,6 +24,7 @@ use shared::api::{self, ApiError, ErrorKind};
 
 pub mod admin;
 pub mod cleanup;
+pub mod digests;
 pub mod download;
 pub mod errors;
 pub mod pinned;
@@ -54,6 +56,7 @@ pub fn routes(service: &mut web::ServiceConfig) {
             get_resource(api::HELD_OBJECTS_OF_BAG_ROUTE)
                 .route(web::get().to(state::objects_of_bag)),
         )
+        .configure(digests::routes)
         .service(get_resource(api::STATE_DATA_ROUTE).route(web::get().to(state::data)))
         .service(get_resource(api::VERSION_ROUTE).route(web::get().to(status::version)))
         .service(get_resource(api::STATUS_ROUTE).route(web::get().to(status::status)))

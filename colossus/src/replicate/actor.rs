@@ -12,10 +12,18 @@ use shared::{
     hash::ContentHash,
     ids::{BagId, ObjectId, StorageBucketId},
 };
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 
-use super::core::{Admits, Effect, Event, Failure, Limits, Replicate, Source, Want};
+use super::{
+    compare::Comparing,
+    core::{Admits, Effect, Event, Failure, Replicate, Source, Want},
+    transfer::{
+        core::{self as transfer, Fault},
+        task::{Counters, Job},
+    },
+};
 use crate::{
+    config::ReplicateConfig,
     history::Way,
     holdings::{Held, Holdings},
     metrics::Metrics,
@@ -26,6 +34,8 @@ use crate::{
 
 /// Messages that may wait. Wants come in bulk, announcements one by one.
 const MAILBOX_MAX: usize = 4_096;
+/// Sources that may wait to be taken in by a transfer.
+const OFFERS_MAX: usize = 16;
 
 /// Objects that are owed and not held, and objects that are no longer owed. Lost when the mailbox
 /// is full; the sender then tells everything again.
@@ -58,6 +68,14 @@ pub struct ObjectAnnounced {
 #[rtype(result = "()")]
 pub struct DiskAdmits(pub Admits);
 
+/// A source failed with a part of a transfer. When lost, it is blamed the next time.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Misbehaved {
+    source: Source,
+    fault: Fault,
+}
+
 /// Gives the actor the gossip network, which is started after it.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -66,34 +84,44 @@ pub struct UseNetwork(pub Addr<NetworkActor>);
 /// Owns the wants.
 pub struct ReplicateActor {
     core: Replicate,
+    transfer_limits: transfer::Limits,
     peers: Peers,
     holdings: Holdings,
     view: DirectoryView,
     metrics: Metrics,
     network: Option<Addr<NetworkActor>>,
     wanted_since: HashMap<ObjectId, Instant>,
+    transfers: HashMap<ObjectId, Running>,
     timer: Option<SpawnHandle>,
+}
+
+/// A transfer under way.
+struct Running {
+    handle: SpawnHandle,
+    offers: mpsc::Sender<Source>,
 }
 
 impl ReplicateActor {
     /// Wants nothing until told.
     pub fn new(
-        limits: Limits,
+        config: &ReplicateConfig,
         peers: Peers,
         holdings: Holdings,
         view: DirectoryView,
         metrics: Metrics,
     ) -> Self {
-        let core = Replicate::new(limits);
+        let core = Replicate::new(config.limits());
         let (network, wanted_since, timer) = (None, HashMap::new(), None);
         Self {
             core,
+            transfer_limits: config.transfer_limits(),
             peers,
             holdings,
             view,
             metrics,
             network,
             wanted_since,
+            transfers: HashMap::new(),
             timer,
         }
     }
@@ -132,7 +160,20 @@ impl ReplicateActor {
             } => {
                 self.fetch(object, hash, size, source, ctx);
             }
-            Effect::List { source, bag } => self.list(source, bag, ctx),
+            Effect::Transfer {
+                object,
+                hash,
+                size,
+                sources,
+            } => self.transfer(object, hash, size, sources, ctx),
+            Effect::Offer { object, source } => {
+                if let Some(running) = self.transfers.get(&object) {
+                    // A transfer with so many sources waiting does well without this one.
+                    let _taken = running.offers.try_send(source);
+                }
+            }
+            Effect::CancelTransfer { object, hash } => self.cancel(object, hash, ctx),
+            Effect::Compare { source, bags } => self.compare(source, bags, ctx),
         }
     }
 
@@ -146,11 +187,87 @@ impl ReplicateActor {
     ) {
         let (peers, holdings) = (self.peers.clone(), self.holdings.clone());
         let from = source.clone();
+        let started = Instant::now();
         let fetched = async move { peers.fetch(&from, object, hash, size, &holdings).await };
         ctx.spawn(fetched.into_actor(self).map(move |result, actor, ctx| {
+            if result.is_ok() {
+                let (source, took) = (source.clone(), started.elapsed());
+                actor.step(Event::Measured { source, took }, ctx);
+            }
             let event = actor.note_fetched(object, source, result);
             actor.step(event, ctx);
         }));
+    }
+
+    fn transfer(
+        &mut self,
+        object: ObjectId,
+        hash: ContentHash,
+        size: u64,
+        sources: Vec<Source>,
+        ctx: &mut Context<Self>,
+    ) {
+        let (offers, offered) = mpsc::channel(OFFERS_MAX);
+        let (address, metrics) = (ctx.address(), self.metrics.clone());
+        let report = move |source: &Source, fault: Fault| {
+            let source = source.clone();
+            hint(
+                &address,
+                Misbehaved { source, fault },
+                "replicate",
+                &metrics,
+            );
+        };
+        let bytes = |part| self.metrics.transfer_bytes.with_label_values(&[part]);
+        let job = Job {
+            object,
+            hash,
+            size,
+            limits: self.transfer_limits,
+            peers: self.peers.clone(),
+            holdings: self.holdings.clone(),
+            report: Arc::new(report),
+            counters: Counters {
+                data_bytes: bytes("data"),
+                outboard_bytes: bytes("outboard"),
+                hedges: self.metrics.transfer_hedges.clone(),
+                resumed_bytes: self.metrics.transfer_resumed_bytes.clone(),
+            },
+        };
+        let run = job.run(sources, offered).into_actor(self);
+        let handle = ctx.spawn(run.map(move |result, actor, ctx| {
+            actor.transfers.remove(&object);
+            let event = match result {
+                Ok(held) => {
+                    actor.note_held(object, held);
+                    Event::Transferred { object }
+                }
+                Err(failure) => {
+                    let outcome = outcome(failure);
+                    actor.metrics.fetches.with_label_values(&[outcome]).inc();
+                    tracing::debug!(%object, outcome, "a transfer ended before its object was there");
+                    Event::TransferFailed { object, failure }
+                }
+            };
+            actor.step(event, ctx);
+        }));
+        self.transfers.insert(object, Running { handle, offers });
+    }
+
+    fn cancel(&mut self, object: ObjectId, hash: ContentHash, ctx: &mut Context<Self>) {
+        if let Some(running) = self.transfers.remove(&object) {
+            ctx.cancel_future(running.handle);
+        }
+        // The files are free when the future is dropped, which happens after this step.
+        let blobs = self.holdings.blobs().clone();
+        ctx.run_later(std::time::Duration::ZERO, move |actor, ctx| {
+            let forget = async move {
+                if let Err(error) = blobs.forget_sparse(hash).await {
+                    tracing::warn!(%error, "a part of an object that is not wanted any more stays");
+                }
+            };
+            ctx.spawn(forget.into_actor(actor));
+        });
     }
 
     fn note_fetched(
@@ -171,6 +288,13 @@ impl ReplicateActor {
                 };
             }
         };
+        tracing::debug!(%object, %source, size = held.size, "fetched");
+        self.note_held(object, held);
+        Event::Fetched { object, source }
+    }
+
+    /// An object came from others: counted, and told to the other peers.
+    fn note_held(&mut self, object: ObjectId, held: Held) {
         self.metrics.fetches.with_label_values(&["fetched"]).inc();
         self.metrics.fetched_bytes.inc_by(held.size);
         if let Some(since) = self.wanted_since.remove(&object) {
@@ -178,7 +302,6 @@ impl ReplicateActor {
                 .replication_lag
                 .observe(since.elapsed().as_secs_f64());
         }
-        tracing::debug!(%object, %source, size = held.size, "fetched");
         note_stored(&self.holdings, &self.view, object, Way::Replication);
         let bag = self.view.read().object(object).map(|known| known.bag);
         if let (Some(network), Some(bag)) = (&self.network, bag) {
@@ -190,7 +313,6 @@ impl ReplicateActor {
             };
             hint(network, announce, "network", &self.metrics);
         }
-        Event::Fetched { object, source }
     }
 
     fn count_failure(
@@ -200,12 +322,7 @@ impl ReplicateActor {
         failure: Failure,
         error: &PeerError,
     ) {
-        let outcome = match failure {
-            Failure::NotThere => "not_there",
-            Failure::Unreachable => "unreachable",
-            Failure::WrongBytes => "wrong_bytes",
-            Failure::Local => "local",
-        };
+        let outcome = outcome(failure);
         self.metrics.fetches.with_label_values(&[outcome]).inc();
         match failure {
             Failure::NotThere => tracing::debug!(%object, %source, "not there yet"),
@@ -217,23 +334,44 @@ impl ReplicateActor {
         }
     }
 
-    fn list(&mut self, source: Source, bag: BagId, ctx: &mut Context<Self>) {
-        let (peers, from) = (self.peers.clone(), source.clone());
-        let listed = async move { peers.list(&from, bag).await };
-        ctx.spawn(listed.into_actor(self).map(move |result, actor, ctx| {
+    fn compare(&mut self, source: Source, bags: Vec<BagId>, ctx: &mut Context<Self>) {
+        let comparing = Comparing {
+            peers: self.peers.clone(),
+            view: self.view.clone(),
+            holdings: self.holdings.clone(),
+        };
+        let (from, of) = (source.clone(), bags.clone());
+        let compared = async move { comparing.with(&from, &of).await };
+        ctx.spawn(compared.into_actor(self).map(move |result, actor, ctx| {
+            let outcome = if result.is_ok() { "compared" } else { "failed" };
+            actor
+                .metrics
+                .comparisons
+                .with_label_values(&[outcome])
+                .inc();
             let event = match result {
-                Ok(objects) => Event::Listed {
+                Ok(objects) => Event::Compared {
                     source,
-                    bag,
+                    bags,
                     objects,
                 },
                 Err(error) => {
-                    tracing::debug!(%source, %bag, %error, "a list could not be read");
-                    Event::ListFailed { source, bag }
+                    tracing::debug!(%source, %error, "what is held could not be compared");
+                    Event::CompareFailed { source, bags }
                 }
             };
             actor.step(event, ctx);
         }));
+    }
+}
+
+/// The word in metrics for a fetch that failed.
+fn outcome(failure: Failure) -> &'static str {
+    match failure {
+        Failure::NotThere => "not_there",
+        Failure::Unreachable => "unreachable",
+        Failure::WrongBytes => "wrong_bytes",
+        Failure::Local => "local",
     }
 }
 
@@ -295,6 +433,17 @@ impl Handler<DiskAdmits> for ReplicateActor {
     type Result = ();
     fn handle(&mut self, admits: DiskAdmits, ctx: &mut Context<Self>) {
         self.step(Event::DiskAdmits(admits.0), ctx);
+    }
+}
+
+impl Handler<Misbehaved> for ReplicateActor {
+    type Result = ();
+    fn handle(&mut self, Misbehaved { source, fault }: Misbehaved, ctx: &mut Context<Self>) {
+        let label = fault.label();
+        self.metrics.source_faults.with_label_values(&[label]).inc();
+        if let Some(failure) = fault.failure() {
+            self.step(Event::Misbehaved { source, failure }, ctx);
+        }
     }
 }
 

@@ -1,17 +1,24 @@
-//! Decides which wanted objects to fetch, from which source and when, and whose lists to read.
-//! No IO, no clock.
+//! Decides which wanted objects to fetch, from which sources and when, and with whom to compare what
+//! is held. No IO, no clock.
 //!
 //! A *want* is an object that is owed and not held. Its *candidates* are the nodes that owe it too.
-//! A candidate is asked when it is known to hold the object (it said so, or its list says so) or
-//! when the chain says that the object was accepted. Objects that are not accepted yet and that
-//! nobody announced are looked for in the bag's lists, ever more rarely.
+//! A candidate is asked when it is known to hold the object (it said so, or a comparison says so) or
+//! when the chain says that the object was accepted. For objects that are not accepted yet and that
+//! nobody announced the bag is compared with the other nodes, ever more rarely.
+//!
+//! Of the wants that are due the rarest comes first: pending ones, which may live on one disk, then
+//! those with the fewest known holders. Small objects are fetched whole from one source, large ones
+//! by ranges from several ([`transfer`](super::transfer)).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use shared::ids::{BagId, ObjectId};
+use shared::{
+    hash::ContentHash,
+    ids::{BagId, ObjectId},
+};
 use tokio::time::{Duration, Instant};
 
-pub use super::words::{Admits, Effect, Event, Failure, Limits, Source, Want};
+pub use super::words::{Admits, COMPARED_BAGS_MAX, Effect, Event, Failure, Limits, Source, Want};
 
 /// Wants, sources, and what is under way.
 pub struct Replicate {
@@ -19,13 +26,15 @@ pub struct Replicate {
     wants: BTreeMap<ObjectId, WantState>,
     /// Wants that wait, by the instant of their next attempt.
     queue: BTreeSet<(Instant, ObjectId)>,
+    /// Wants that are due, the rarest first.
+    ready: BTreeSet<(Rarity, ObjectId)>,
     admits: Admits,
     /// Wants that were due and for which the disks have no room now.
     held_back: BTreeSet<ObjectId>,
     sources: BTreeMap<Source, SourceState>,
-    fetching: BTreeMap<ObjectId, Source>,
+    fetching: BTreeMap<ObjectId, Flight>,
     bags: BTreeMap<BagId, BagState>,
-    listing: BTreeSet<(Source, BagId)>,
+    comparing: BTreeSet<Source>,
     early: VecDeque<(ObjectId, Source)>,
     /// The `now` of the last event: everything due before it was started or waits for a slot.
     seen: Option<Instant>,
@@ -34,8 +43,34 @@ pub struct Replicate {
 struct WantState {
     want: Want,
     candidates: BTreeMap<Source, Candidate>,
-    /// Place in the queue, if any.
-    queued: Option<Instant>,
+    place: Place,
+}
+
+/// Where a want stands.
+#[derive(Clone, Copy)]
+enum Place {
+    /// It is being fetched, or nobody can be asked.
+    Nowhere,
+    Queued(Instant),
+    Ready(Rarity),
+}
+
+/// Is it small, is it accepted, and how many are known to hold it. Large ones have few places of
+/// their own, so they are looked at first.
+type Rarity = (bool, bool, usize);
+
+/// How an object is being fetched.
+enum Flight {
+    Whole { source: Source, hash: ContentHash },
+    Ranges { hash: ContentHash },
+}
+
+impl Flight {
+    fn hash(&self) -> ContentHash {
+        match self {
+            Self::Whole { hash, .. } | Self::Ranges { hash } => *hash,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -52,16 +87,25 @@ struct SourceState {
     /// Failures in a row that were its own fault.
     failures: u32,
     not_before: Option<Instant>,
+    /// How long a whole fetch takes, as measured.
+    latency: Duration,
 }
 
 /// A bag with wants that nobody is known to hold.
 struct BagState {
     unlocated: BTreeSet<ObjectId>,
+    /// Sources that were asked in this round.
+    asked: BTreeSet<Source>,
     next_list: Instant,
     delay: Duration,
 }
 
-/// Queue entries looked at in one step. More can be due only while sources are at their limit, and
+/// A lie counts as so many failures.
+const LIE_WEIGHT: u32 = 4;
+/// Sources given to one transfer.
+const TRANSFER_SOURCES_MAX: usize = 16;
+
+/// Wants looked at in one step. More can be due only while sources are at their limit, and
 /// then the end of a fetch is the next step.
 const DUE_LOOKED_AT_MAX: usize = 256;
 
@@ -72,12 +116,13 @@ impl Replicate {
             limits,
             wants: BTreeMap::new(),
             queue: BTreeSet::new(),
+            ready: BTreeSet::new(),
             admits: Admits::All,
             held_back: BTreeSet::new(),
             sources: BTreeMap::new(),
             fetching: BTreeMap::new(),
             bags: BTreeMap::new(),
-            listing: BTreeSet::new(),
+            comparing: BTreeSet::new(),
             early: VecDeque::new(),
             seen: None,
         }
@@ -98,49 +143,59 @@ impl Replicate {
         let mut effects = Vec::new();
         match event {
             Event::Wanted { object, want } => self.note_wanted(now, object, want),
-            Event::Unwanted { object } | Event::Held { object } => self.drop_want(object),
-            Event::Announced { object, source } => self.note_announced(now, object, source),
-            Event::Listed {
+            Event::Unwanted { object } | Event::Held { object } => {
+                self.drop_want(object);
+                self.cancel(object, &mut effects);
+            }
+            Event::Announced { object, source } => {
+                self.note_announced(now, object, source, &mut effects);
+            }
+            Event::Compared {
                 source,
-                bag,
+                bags,
                 objects,
-            } => self.note_listed(now, source, bag, &objects),
-            Event::ListFailed { source, bag } => {
-                self.listing.remove(&(source.clone(), bag));
-                self.blame(now, &source);
+            } => self.note_compared(now, &source, &bags, &objects, &mut effects),
+            Event::CompareFailed { source, .. } => {
+                self.comparing.remove(&source);
+                self.blame(now, &source, 1);
             }
             Event::Fetched { object, source } => self.note_fetched(object, &source),
             Event::FetchFailed {
                 object,
                 source,
                 failure,
-            } => {
-                self.note_failed(now, object, &source, failure);
+            } => self.note_failed(now, object, &source, failure),
+            Event::Transferred { object } => {
+                self.fetching.remove(&object);
+                self.drop_want(object);
+            }
+            Event::TransferFailed { object, failure } => {
+                self.note_transfer_failed(now, object, failure);
+            }
+            Event::Misbehaved { source, failure } => self.note_fault(now, &source, failure),
+            Event::Measured { source, took } => {
+                let latency = &mut self.sources.entry(source).or_default().latency;
+                *latency = (*latency * 3 + took) / 4;
             }
             Event::DiskAdmits(admits) => self.note_admits(now, admits),
             Event::TimerFired => {}
         }
         self.start_due_fetches(now, &mut effects);
-        self.start_due_lists(now, &mut effects);
+        self.start_due_comparisons(now, &mut effects);
         self.seen = Some(now);
         debug_assert!(self.fetching.len() <= self.limits.fetches_max);
         effects
     }
 
     /// The next instant at which `TimerFired` makes progress. What is due already waits for a slot:
-    /// the end of a fetch or of a list is then the next step.
+    /// the end of a fetch or of a comparison is then the next step.
     pub fn next_wakeup(&self) -> Option<Instant> {
         let seen = self.seen?;
-        let after = (seen, ObjectId(u64::MAX));
         let fetch = (self.fetching.len() < self.limits.fetches_max)
-            .then(|| {
-                self.queue
-                    .range(after..)
-                    .map(|(at, _)| *at)
-                    .find(|at| *at > seen)
-            })
-            .flatten();
-        let list = (self.listing.len() < self.limits.lists_max)
+            .then(|| self.queue.first().map(|(at, _)| *at))
+            .flatten()
+            .filter(|at| *at > seen);
+        let comparison = (self.comparing.len() < self.limits.lists_max)
             .then(|| {
                 self.bags
                     .values()
@@ -149,7 +204,7 @@ impl Replicate {
                     .min()
             })
             .flatten();
-        fetch.into_iter().chain(list).min()
+        fetch.into_iter().chain(comparison).min()
     }
 
     fn note_wanted(&mut self, now: Instant, object: ObjectId, want: Want) {
@@ -163,7 +218,7 @@ impl Replicate {
         let state = self.wants.entry(object).or_insert_with(|| WantState {
             want: want.clone(),
             candidates: BTreeMap::new(),
-            queued: None,
+            place: Place::Nowhere,
         });
         state
             .candidates
@@ -190,15 +245,25 @@ impl Replicate {
         self.requeue(now, object);
     }
 
-    fn note_announced(&mut self, now: Instant, object: ObjectId, source: Source) {
+    fn note_announced(
+        &mut self,
+        now: Instant,
+        object: ObjectId,
+        source: Source,
+        effects: &mut Vec<Effect>,
+    ) {
         match self.wants.get_mut(&object) {
             Some(state) => {
-                let candidate = state.candidates.entry(source).or_default();
+                let candidate = state.candidates.entry(source.clone()).or_default();
                 // Fresh news: an earlier "not there" no longer counts.
+                let is_news = !candidate.holds;
                 *candidate = Candidate {
                     holds: true,
                     ..Candidate::default()
                 };
+                if is_news && matches!(self.fetching.get(&object), Some(Flight::Ranges { .. })) {
+                    effects.push(Effect::Offer { object, source });
+                }
                 self.requeue(now, object);
             }
             None => {
@@ -210,21 +275,24 @@ impl Replicate {
         }
     }
 
-    fn note_listed(
+    fn note_compared(
         &mut self,
         now: Instant,
-        source: Source,
-        bag: BagId,
+        source: &Source,
+        bags: &[BagId],
         objects: &BTreeSet<ObjectId>,
+        effects: &mut Vec<Effect>,
     ) {
-        self.listing.remove(&(source.clone(), bag));
-        self.forgive(&source);
-        let Some(state) = self.bags.get(&bag) else {
-            return;
+        self.comparing.remove(source);
+        self.forgive(source);
+        let is_asked_about = |object: &&ObjectId| {
+            let want = self.wants.get(object);
+            want.is_some_and(|state| bags.contains(&state.want.bag))
         };
-        let located: Vec<ObjectId> = state.unlocated.intersection(objects).copied().collect();
+        // Whoever holds it is worth knowing, also when somebody said so before.
+        let located: Vec<ObjectId> = objects.iter().filter(is_asked_about).copied().collect();
         for object in located {
-            self.note_announced(now, object, source.clone());
+            self.note_announced(now, object, source.clone(), effects);
         }
     }
 
@@ -254,29 +322,18 @@ impl Replicate {
 
     fn note_failed(&mut self, now: Instant, object: ObjectId, source: &Source, failure: Failure) {
         self.end_fetch(object, source);
-        match failure {
-            Failure::NotThere => self.forgive(source),
-            Failure::Unreachable | Failure::WrongBytes => self.blame(now, source),
-            Failure::Local => {}
-        }
+        self.note_fault(now, source, failure);
+        let limits = self.limits;
         let Some(state) = self.wants.get_mut(&object) else {
             return;
         };
         if let Some(candidate) = state.candidates.get_mut(source) {
-            if failure == Failure::NotThere {
-                candidate.holds = false;
-            }
-            let delay = doubled(
-                self.limits.retry_delay,
-                candidate.failures,
-                self.limits.retry_delay_max,
-            );
-            candidate.failures = candidate.failures.saturating_add(1);
-            candidate.not_before = Some(now + delay);
+            candidate.holds &= failure != Failure::NotThere;
+            candidate.rest(now, &limits);
         }
         if failure == Failure::Local {
             // Another source would not help: all wait.
-            let not_before = now + self.limits.retry_delay;
+            let not_before = now + limits.retry_delay;
             for candidate in state.candidates.values_mut() {
                 candidate.not_before = candidate.not_before.max(Some(not_before));
             }
@@ -284,8 +341,23 @@ impl Replicate {
         self.requeue(now, object);
     }
 
+    /// Everybody was asked, so all are asked again later.
+    fn note_transfer_failed(&mut self, now: Instant, object: ObjectId, failure: Failure) {
+        self.fetching.remove(&object);
+        let limits = self.limits;
+        if let Some(state) = self.wants.get_mut(&object) {
+            for candidate in state.candidates.values_mut() {
+                candidate.holds &= failure != Failure::NotThere;
+                candidate.rest(now, &limits);
+            }
+            self.requeue(now, object);
+        }
+    }
+
     fn end_fetch(&mut self, object: ObjectId, source: &Source) {
-        if self.fetching.get(&object) == Some(source) {
+        let is_it =
+            |flight: &Flight| matches!(flight, Flight::Whole { source: of, .. } if of == source);
+        if self.fetching.get(&object).is_some_and(is_it) {
             self.fetching.remove(&object);
             if let Some(state) = self.sources.get_mut(source) {
                 state.in_flight = state.in_flight.saturating_sub(1);
@@ -293,15 +365,30 @@ impl Replicate {
         }
     }
 
-    fn blame(&mut self, now: Instant, source: &Source) {
+    fn note_fault(&mut self, now: Instant, source: &Source, failure: Failure) {
+        match failure {
+            Failure::NotThere => self.forgive(source),
+            Failure::Unreachable => self.blame(now, source, 1),
+            Failure::WrongBytes => self.blame(now, source, LIE_WEIGHT),
+            Failure::Local => {}
+        }
+    }
+
+    fn blame(&mut self, now: Instant, source: &Source, weight: u32) {
         let state = self.sources.entry(source.clone()).or_default();
-        let delay = doubled(
-            self.limits.retry_delay,
-            state.failures,
-            self.limits.retry_delay_max,
-        );
-        state.failures = state.failures.saturating_add(1);
+        let times = state.failures.saturating_add(weight - 1);
+        let delay = doubled(self.limits.retry_delay, times, self.limits.retry_delay_max);
+        state.failures = state.failures.saturating_add(weight);
         state.not_before = Some(now + delay);
+    }
+
+    /// A transfer under way is broken off; a whole fetch ends by itself.
+    fn cancel(&mut self, object: ObjectId, effects: &mut Vec<Effect>) {
+        if let Some(Flight::Ranges { hash }) = self.fetching.get(&object) {
+            let hash = *hash;
+            self.fetching.remove(&object);
+            effects.push(Effect::CancelTransfer { object, hash });
+        }
     }
 
     fn forgive(&mut self, source: &Source) {
@@ -317,9 +404,7 @@ impl Replicate {
         let Some(state) = self.wants.remove(&object) else {
             return;
         };
-        if let Some(at) = state.queued {
-            self.queue.remove(&(at, object));
-        }
+        self.leave(object, state.place);
         if let Some(bag) = self.bags.get_mut(&state.want.bag) {
             bag.unlocated.remove(&object);
             if bag.unlocated.is_empty() {
@@ -333,16 +418,34 @@ impl Replicate {
         let Some(state) = self.wants.get_mut(&object) else {
             return;
         };
-        if let Some(at) = state.queued.take() {
-            self.queue.remove(&(at, object));
-        }
+        let place = std::mem::replace(&mut state.place, Place::Nowhere);
+        self.leave(object, place);
+        let Some(state) = self.wants.get_mut(&object) else {
+            return;
+        };
         if self.fetching.contains_key(&object) {
             return;
         }
-        let located = state.want.accepted || state.candidates.values().any(|known| known.holds);
-        if let Some((at, _)) = ranked_candidates(state, &self.sources, now).first() {
-            state.queued = Some(*at);
-            self.queue.insert((*at, object));
+        let holders = state
+            .candidates
+            .values()
+            .filter(|known| known.holds)
+            .count();
+        // Who said to hold it and did not give it may be the only one who said so.
+        let is_good = |known: &Candidate| known.holds && known.failures == 0;
+        let located = state.want.accepted || state.candidates.values().any(is_good);
+        match ranked_candidates(state, &self.sources, now).first() {
+            Some((at, _)) if *at <= now => {
+                let is_small = state.want.size <= self.limits.whole_bytes_max;
+                let rarity = (is_small, state.want.accepted, holders);
+                state.place = Place::Ready(rarity);
+                self.ready.insert((rarity, object));
+            }
+            Some((at, _)) => {
+                state.place = Place::Queued(*at);
+                self.queue.insert((*at, object));
+            }
+            None => {}
         }
         let bag = state.want.bag;
         if located {
@@ -357,6 +460,7 @@ impl Replicate {
         let delay = self.limits.list_delay;
         let fresh = || BagState {
             unlocated: BTreeSet::new(),
+            asked: BTreeSet::new(),
             next_list: now + delay,
             delay,
         };
@@ -367,87 +471,158 @@ impl Replicate {
         }
     }
 
+    fn leave(&mut self, object: ObjectId, place: Place) {
+        match place {
+            Place::Nowhere => {}
+            Place::Queued(at) => _ = self.queue.remove(&(at, object)),
+            Place::Ready(rarity) => _ = self.ready.remove(&(rarity, object)),
+        }
+    }
+
     fn start_due_fetches(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let due: Vec<ObjectId> = self
-            .queue
-            .iter()
-            .take_while(|(at, _)| *at <= now)
-            .take(DUE_LOOKED_AT_MAX)
-            .map(|(_, object)| *object)
-            .collect();
+        while let Some((at, object)) = self.queue.first().copied()
+            && at <= now
+        {
+            self.requeue(now, object);
+        }
+        let first_small = ((true, false, 0), ObjectId(0));
+        let large = self.ready.range(..first_small).take(DUE_LOOKED_AT_MAX);
+        let small = self.ready.range(first_small..).take(DUE_LOOKED_AT_MAX);
+        let due: Vec<ObjectId> = large.chain(small).map(|(_, object)| *object).collect();
         for object in due {
             if self.fetching.len() == self.limits.fetches_max {
                 return;
             }
-            let is_admitted = self.is_admitted(object);
-            let Some(state) = self.wants.get_mut(&object) else {
-                continue;
-            };
-            if !is_admitted {
-                if let Some(at) = state.queued.take() {
-                    self.queue.remove(&(at, object));
-                }
+            if self.is_admitted(object) {
+                self.start_fetch(now, object, effects);
+            } else {
+                self.step_back(object);
                 self.held_back.insert(object);
-                continue;
             }
-            let ranked = ranked_candidates(state, &self.sources, now);
-            if ranked.first().is_none_or(|(at, _)| *at > now) {
-                // Its sources were demoted since the want was queued.
-                self.requeue(now, object);
-                continue;
-            }
-            let free = ranked.into_iter().find(|(at, source)| {
-                let in_flight = self.sources.get(source).map_or(0, |known| known.in_flight);
-                *at <= now && in_flight < self.limits.fetches_per_source_max
-            });
-            let Some((_, source)) = free else { continue };
-            self.sources.entry(source.clone()).or_default().in_flight += 1;
-            if let Some(at) = state.queued.take() {
-                self.queue.remove(&(at, object));
-            }
-            let (hash, size) = (state.want.hash, state.want.size);
-            self.fetching.insert(object, source.clone());
-            effects.push(Effect::Fetch {
-                object,
-                hash,
-                size,
-                source,
-            });
         }
     }
 
-    fn start_due_lists(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        for (bag, state) in &mut self.bags {
-            if state.next_list > now || self.listing.len() >= self.limits.lists_max {
-                continue;
+    fn start_fetch(&mut self, now: Instant, object: ObjectId, effects: &mut Vec<Effect>) {
+        let Some(state) = self.wants.get(&object) else {
+            return;
+        };
+        let (hash, size) = (state.want.hash, state.want.size);
+        let ranked = ranked_candidates(state, &self.sources, now);
+        if ranked.first().is_none_or(|(at, _)| *at > now) {
+            // Its sources were demoted since the want became due.
+            self.requeue(now, object);
+            return;
+        }
+        // Bytes that are on their way for another object are not fetched twice.
+        if self.fetching.values().any(|flight| flight.hash() == hash) {
+            return;
+        }
+        let due = ranked.into_iter().filter(|(at, _)| *at <= now);
+        if size > self.limits.whole_bytes_max {
+            let is_transfer = |flight: &&Flight| matches!(flight, Flight::Ranges { .. });
+            let transfers = self.fetching.values().filter(is_transfer).count();
+            if transfers >= self.limits.transfers_max {
+                return;
             }
-            let Some(want) = state
-                .unlocated
-                .first()
-                .and_then(|object| self.wants.get(object))
-            else {
+            let sources = due.map(|(_, source)| source).take(TRANSFER_SOURCES_MAX);
+            effects.push(Effect::Transfer {
+                object,
+                hash,
+                size,
+                sources: sources.collect(),
+            });
+            self.take_off(object, Flight::Ranges { hash });
+            return;
+        }
+        let is_free = |source: &Source| {
+            let in_flight = self.sources.get(source).map_or(0, |known| known.in_flight);
+            in_flight < self.limits.fetches_per_source_max
+        };
+        let Some(source) = due.map(|(_, source)| source).find(is_free) else {
+            return;
+        };
+        self.sources.entry(source.clone()).or_default().in_flight += 1;
+        effects.push(Effect::Fetch {
+            object,
+            hash,
+            size,
+            source: source.clone(),
+        });
+        self.take_off(object, Flight::Whole { source, hash });
+    }
+
+    fn take_off(&mut self, object: ObjectId, flight: Flight) {
+        self.fetching.insert(object, flight);
+        self.step_back(object);
+    }
+
+    /// Takes a want out of the queue and of those that are due.
+    fn step_back(&mut self, object: ObjectId) {
+        if let Some(state) = self.wants.get_mut(&object) {
+            let place = std::mem::replace(&mut state.place, Place::Nowhere);
+            self.leave(object, place);
+        }
+    }
+
+    /// Each due bag is compared with each of its sources once in a round; bags of one source go
+    /// together.
+    fn start_due_comparisons(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let mut questions: BTreeMap<Source, Vec<BagId>> = BTreeMap::new();
+        for (bag, state) in &mut self.bags {
+            let wanted = state.unlocated.first();
+            let Some(want) = wanted.and_then(|object| self.wants.get(object)) else {
                 continue;
             };
-            for source in want.candidates.keys() {
-                let demoted = self.sources.get(source).and_then(|known| known.not_before);
-                if demoted.is_none_or(|until| until <= now)
-                    && self.listing.len() < self.limits.lists_max
-                    && self.listing.insert((source.clone(), *bag))
-                {
-                    effects.push(Effect::List {
-                        source: source.clone(),
-                        bag: *bag,
-                    });
-                }
+            if state.next_list > now {
+                continue;
             }
-            state.next_list = now + state.delay;
-            state.delay = (state.delay * 2).min(self.limits.list_delay_max);
+            let mut all_asked = true;
+            for source in want.candidates.keys() {
+                let known = self.sources.get(source);
+                let demoted = known.and_then(|known| known.not_before);
+                if demoted.is_some_and(|until| until > now) || state.asked.contains(source) {
+                    continue;
+                }
+                let is_new = !questions.contains_key(source);
+                let no_room = self.comparing.len() + questions.len() >= self.limits.lists_max;
+                let bags = questions.entry(source.clone()).or_default();
+                if self.comparing.contains(source)
+                    || is_new && no_room
+                    || bags.len() == COMPARED_BAGS_MAX
+                {
+                    all_asked = false;
+                    if bags.is_empty() {
+                        questions.remove(source);
+                    }
+                    continue;
+                }
+                bags.push(*bag);
+                state.asked.insert(source.clone());
+            }
+            if all_asked {
+                state.asked.clear();
+                state.next_list = now + state.delay;
+                state.delay = (state.delay * 2).min(self.limits.list_delay_max);
+            }
+        }
+        for (source, bags) in questions {
+            self.comparing.insert(source.clone());
+            effects.push(Effect::Compare { source, bags });
         }
     }
 }
 
+impl Candidate {
+    /// It failed: it is asked again later, and later each time.
+    fn rest(&mut self, now: Instant, limits: &Limits) {
+        let delay = doubled(limits.retry_delay, self.failures, limits.retry_delay_max);
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = Some(now + delay);
+    }
+}
+
 /// The candidates that may be asked and when, best first: the earliest; of those that can be asked
-/// now, one that is known to hold the object, with the fewest failures, the least busy.
+/// now, one that is known to hold the object, with the fewest failures, the quickest for its load.
 fn ranked_candidates(
     state: &WantState,
     sources: &BTreeMap<Source, SourceState>,
@@ -463,7 +638,9 @@ fn ranked_candidates(
             let at = candidate.not_before.max(demoted).unwrap_or(now).max(now);
             let failures = known.map_or(0, |known| known.failures) + candidate.failures;
             let busy = known.map_or(0, |known| known.in_flight);
-            ((at, !candidate.holds, failures, busy), source)
+            let latency = known.map_or(Duration::ZERO, |known| known.latency);
+            let wait = latency * (busy as u32 + 1);
+            ((at, !candidate.holds, failures, wait, busy), source)
         })
         .collect();
     ranked.sort();
@@ -473,7 +650,8 @@ fn ranked_candidates(
         .collect()
 }
 
-fn doubled(delay: Duration, times: u32, max: Duration) -> Duration {
+/// A delay after so many failures before the last.
+pub(super) fn doubled(delay: Duration, times: u32, max: Duration) -> Duration {
     (delay * 2u32.saturating_pow(times.min(16))).min(max)
 }
 

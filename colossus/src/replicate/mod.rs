@@ -1,6 +1,16 @@
-//! Fetching what this node owes and does not hold: which object from whom and when is decided in
-//! [`core`] in the words of [`words`]; [`actor`] gives it a mailbox, a timer and hands.
+//! Fetching what this node owes and does not hold.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`core`] | pure: which object from whom and when, in the words of [`words`] |
+//! | [`transfer`] | one large object from several sources, by verified ranges |
+//! | [`compare`] | what another node holds and this one does not, by digests |
+//! | [`actor`] | gives the core a mailbox, a timer and hands |
 
 pub mod actor;
+pub mod compare;
 pub mod core;
+#[cfg(test)]
+mod random;
+pub mod transfer;
 pub mod words;

@@ -25,17 +25,21 @@ impl fmt::Display for Source {
 pub struct Limits {
     /// Fetches at once.
     pub fetches_max: usize,
-    /// Fetches at once from one source.
+    /// Fetches at once from one source, besides the extents of large objects.
     pub fetches_per_source_max: usize,
-    /// Lists being read at once.
+    /// Largest object that is fetched whole from one source, in bytes. Larger ones come by ranges.
+    pub whole_bytes_max: u64,
+    /// Of the fetches at once, how many may be by ranges; the other places are for small objects.
+    pub transfers_max: usize,
+    /// Sources with which bags are being compared at once.
     pub lists_max: usize,
     /// Wait after the first failure of a want with a source; doubles with each further one.
     pub retry_delay: Duration,
     /// Longest wait between two attempts of a want with a source.
     pub retry_delay_max: Duration,
-    /// Wait before the lists of a bag are read for objects that nobody announced; doubles.
+    /// Wait before what others hold of a bag is compared, for objects that nobody announced; doubles.
     pub list_delay: Duration,
-    /// Longest wait between two readings of a bag's lists.
+    /// Longest wait between two comparisons of a bag.
     pub list_delay_max: Duration,
     /// Announcements kept for objects the chain follower has not seen yet.
     pub early_announcements_max: usize,
@@ -96,21 +100,21 @@ pub enum Event {
         /// Who says so.
         source: Source,
     },
-    /// What a source holds of a bag.
-    Listed {
+    /// What a source holds of these bags and this node does not.
+    Compared {
         /// The source.
         source: Source,
-        /// The bag.
-        bag: BagId,
-        /// Ids held.
+        /// The bags.
+        bags: Vec<BagId>,
+        /// Ids held there and not here.
         objects: BTreeSet<ObjectId>,
     },
-    /// A list could not be read.
-    ListFailed {
+    /// The bags could not be compared.
+    CompareFailed {
         /// The source.
         source: Source,
-        /// The bag.
-        bag: BagId,
+        /// The bags.
+        bags: Vec<BagId>,
     },
     /// A fetch ended well: the object is durable and recorded.
     Fetched {
@@ -130,6 +134,32 @@ pub enum Event {
     },
     /// What may be fetched by the room on the disks.
     DiskAdmits(Admits),
+    /// A transfer ended well: the object is durable and recorded.
+    Transferred {
+        /// The object.
+        object: ObjectId,
+    },
+    /// A transfer ended badly: nobody could give the rest.
+    TransferFailed {
+        /// The object.
+        object: ObjectId,
+        /// Why.
+        failure: Failure,
+    },
+    /// A source failed with a part of a transfer, which goes on with others.
+    Misbehaved {
+        /// Who.
+        source: Source,
+        /// How.
+        failure: Failure,
+    },
+    /// How long a whole fetch from a source took.
+    Measured {
+        /// Who.
+        source: Source,
+        /// How long.
+        took: Duration,
+    },
     /// The instant of [`Replicate::next_wakeup`] has come.
     TimerFired,
 }
@@ -148,11 +178,41 @@ pub enum Effect {
         /// From whom.
         source: Source,
     },
-    /// Read what the source holds of the bag and answer with `Listed` or `ListFailed`.
-    List {
+    /// Fetch the object by ranges from these sources and answer with `Transferred` or
+    /// `TransferFailed`, and with `Misbehaved` meanwhile.
+    Transfer {
+        /// The object.
+        object: ObjectId,
+        /// Its hash.
+        hash: ContentHash,
+        /// Bytes.
+        size: u64,
+        /// Who may hold it, best first.
+        sources: Vec<Source>,
+    },
+    /// Another source holds an object that is being transferred.
+    Offer {
+        /// The object.
+        object: ObjectId,
+        /// Who.
+        source: Source,
+    },
+    /// Break a transfer off and forget what came; it has no further events.
+    CancelTransfer {
+        /// The object.
+        object: ObjectId,
+        /// Its hash.
+        hash: ContentHash,
+    },
+    /// Find out what the source holds of the bags and this node does not; answer with `Compared` or
+    /// `CompareFailed`.
+    Compare {
         /// The source.
         source: Source,
-        /// The bag.
-        bag: BagId,
+        /// The bags, at most [`COMPARED_BAGS_MAX`].
+        bags: Vec<BagId>,
     },
 }
+
+/// Bags in one comparison.
+pub const COMPARED_BAGS_MAX: usize = 64;

@@ -5,6 +5,8 @@
     reason = "each test program uses its part, and a test fails by panicking"
 )]
 
+pub mod proxy;
+
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use colossus::{
@@ -103,6 +105,19 @@ pub fn bytes(seed: u64, len: usize) -> Vec<u8> {
     (0..len).map(step).collect()
 }
 
+/// Tells the chain where a worker's node listens.
+pub fn set_endpoint(chain: &MemoryChain, worker: u64, root: String) {
+    let metadata = OperatorMetadata {
+        endpoint: Some(root),
+        ..Default::default()
+    };
+    chain.push([ChainEvent::Storage(StorageEvent::OperatorMetadataSet {
+        bucket: bucket_of(worker),
+        worker: WorkerId(worker),
+        metadata: prost::Message::encode_to_vec(&metadata),
+    })]);
+}
+
 /// A node with its directory.
 pub struct TestNode {
     pub worker: u64,
@@ -161,15 +176,7 @@ impl TestNode {
             dir,
             http,
         };
-        let metadata = OperatorMetadata {
-            endpoint: Some(started.root()),
-            ..Default::default()
-        };
-        chain.push([ChainEvent::Storage(StorageEvent::OperatorMetadataSet {
-            bucket: bucket_of(worker),
-            worker: WorkerId(worker),
-            metadata: prost::Message::encode_to_vec(&metadata),
-        })]);
+        set_endpoint(chain, worker, started.root());
         started
     }
 

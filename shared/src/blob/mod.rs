@@ -20,7 +20,7 @@
 //! <dir>/blobs/ab/<hash>      the object; ab = first byte of the digest in hexadecimal
 //! <dir>/blobs/ab/<hash>.ob   its outboard (see `verified`), for objects of more than 16 KiB
 //! <dir>/tmp/                 objects on their way in; emptied when the store is opened
-//! <dir>/partial/              objects on their way in by verified groups; kept
+//! <dir>/partial/           objects on their way in by verified groups; kept
 //! <dir>/uploads/             those that can be gone on with after a restart
 //! <dir>/lock                 held while a process has the store open
 //! ```

@@ -38,6 +38,7 @@ pub struct Sparse {
 
 /// The data file and what was written to it. A [`Sink`] for verified runs.
 struct Files {
+    store: BlobStore,
     hash: ContentHash,
     data: File,
     present: Mutex<Present>,
@@ -61,6 +62,7 @@ impl Sink for Files {
             let message = format!("bytes of {} came for {}", run.hash(), self.hash);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
+        self.store.check_writable().map_err(io::Error::other)?;
         self.data.keep(run)?;
         let mut present = self.present.lock();
         for group in run.groups() {
@@ -102,6 +104,7 @@ impl BlobStore {
                 _ => Some(Arc::new(open_or_create(&Dirs::outboard_of(&path))?)),
             };
             let files = Files {
+                store: store.clone(),
                 hash,
                 data,
                 present: Mutex::new(Present::new(layout.groups())),

@@ -9,6 +9,8 @@ mod simulation;
 const LIMITS: Limits = Limits {
     fetches_max: 3,
     fetches_per_source_max: 2,
+    whole_bytes_max: 1_000,
+    transfers_max: 1,
     lists_max: 4,
     retry_delay: Duration::from_secs(1),
     retry_delay_max: Duration::from_secs(8),
@@ -76,10 +78,10 @@ fn fetch(object: u64, from: u8) -> Effect {
     }
 }
 
-fn list(from: u8) -> Effect {
-    Effect::List {
+fn compare(from: u8) -> Effect {
+    Effect::Compare {
         source: source(from),
-        bag: bag(),
+        bags: vec![bag()],
     }
 }
 
@@ -120,14 +122,17 @@ fn unannounced_objects_are_looked_for_ever_more_rarely() {
         let next = core.next_wakeup().unwrap();
         waits.push((next - now).as_secs());
         now = next;
-        assert_eq!(core.handle(now, Event::TimerFired), [list(1), list(2)]);
+        assert_eq!(
+            core.handle(now, Event::TimerFired),
+            [compare(1), compare(2)]
+        );
         for from in [1, 2] {
             let objects = BTreeSet::new();
             core.handle(
                 now,
-                Event::Listed {
+                Event::Compared {
                     source: source(from),
-                    bag: bag(),
+                    bags: vec![bag()],
                     objects,
                 },
             );
@@ -137,12 +142,12 @@ fn unannounced_objects_are_looked_for_ever_more_rarely() {
     let now = core.next_wakeup().unwrap();
     core.handle(now, Event::TimerFired);
     let objects = [ObjectId(1), ObjectId(9)].into();
-    let listed = Event::Listed {
+    let compared = Event::Compared {
         source: source(2),
-        bag: bag(),
+        bags: vec![bag()],
         objects,
     };
-    assert_eq!(core.handle(now, listed), [fetch(1, 2)]);
+    assert_eq!(core.handle(now, compared), [fetch(1, 2)]);
 }
 
 #[test]
@@ -253,4 +258,212 @@ fn what_is_held_or_not_owed_is_never_fetched() {
     );
     core.handle(now, failed(2, 1, Failure::Unreachable));
     assert_eq!((core.wanted(), core.in_flight()), (0, 0));
+}
+
+/// A want of another size.
+fn wanted_of(object: u64, size: u64, accepted: bool, sources: &[u8]) -> Event {
+    let Event::Wanted { object, mut want } = wanted(object, accepted, sources) else {
+        unreachable!("it is a want")
+    };
+    want.size = size;
+    Event::Wanted { object, want }
+}
+
+fn transfer(object: u64, size: u64, sources: &[u8]) -> Effect {
+    Effect::Transfer {
+        object: ObjectId(object),
+        hash: hash(object),
+        size,
+        sources: sources.iter().map(|n| source(*n)).collect(),
+    }
+}
+
+#[test]
+fn the_rarest_comes_first() {
+    let now = Instant::now();
+    let mut core = Replicate::new(LIMITS);
+    // All places of the only source are taken when these become wanted.
+    core.handle(now, wanted(1, true, &[1]));
+    core.handle(now, wanted(2, true, &[1]));
+    for object in 3..=5 {
+        assert!(core.handle(now, wanted(object, true, &[1])).is_empty());
+    }
+    assert!(core.handle(now, wanted(6, false, &[1])).is_empty());
+    core.handle(now, announced(3, 1));
+    core.handle(now, announced(3, 2));
+    core.handle(now, announced(6, 1));
+    let started = |effects: Vec<Effect>| match &effects[..] {
+        [Effect::Fetch { object, .. }] => object.0,
+        other => panic!("{other:?}"),
+    };
+    // Source 2 took object 3 when it announced it.
+    assert_eq!(core.in_flight(), 3);
+    core.handle(now, announced(4, 1));
+    core.handle(now, fetched(3, 2));
+    let order: Vec<u64> = [1, 2, 6]
+        .into_iter()
+        .map(|ended| started(core.handle(now, fetched(ended, 1))))
+        .collect();
+    assert_eq!(order, [6, 5, 4], "pending, then unknown holders, then one");
+}
+
+#[test]
+fn large_objects_come_from_all_sources_and_leave_places_for_small_ones() {
+    let now = Instant::now();
+    let mut core = Replicate::new(LIMITS);
+    assert_eq!(
+        core.handle(now, wanted_of(1, 5_000, true, &[1, 2])),
+        [transfer(1, 5_000, &[1, 2])]
+    );
+    assert!(core.handle(now, wanted_of(2, 5_000, true, &[1])).is_empty());
+    assert_eq!(core.handle(now, wanted(3, true, &[1])), [fetch(3, 1)]);
+    let offer = Effect::Offer {
+        object: ObjectId(1),
+        source: source(3),
+    };
+    assert_eq!(core.handle(now, announced(1, 3)), [offer]);
+    assert!(core.handle(now, announced(1, 3)).is_empty(), "old news");
+    let object = ObjectId(1);
+    let next = core.handle(now, Event::Transferred { object });
+    assert_eq!(next, [transfer(2, 5_000, &[1])]);
+    let gone = core.handle(
+        now,
+        Event::Unwanted {
+            object: ObjectId(2),
+        },
+    );
+    let cancel = Effect::CancelTransfer {
+        object: ObjectId(2),
+        hash: hash(2),
+    };
+    assert_eq!(gone, [cancel]);
+    assert_eq!((core.wanted(), core.in_flight()), (1, 1));
+}
+
+#[test]
+fn a_transfer_that_failed_is_tried_again_without_the_liar() {
+    let mut now = Instant::now();
+    let mut core = Replicate::new(LIMITS);
+    core.handle(now, wanted_of(1, 5_000, true, &[1, 2]));
+    let (object, failure) = (ObjectId(1), Failure::WrongBytes);
+    let liar = Event::Misbehaved {
+        source: source(1),
+        failure,
+    };
+    assert!(core.handle(now, liar).is_empty());
+    let failure = Failure::Unreachable;
+    let failed = Event::TransferFailed { object, failure };
+    assert!(core.handle(now, failed.clone()).is_empty());
+    now = core.next_wakeup().unwrap();
+    assert_eq!(
+        core.handle(now, Event::TimerFired),
+        [transfer(1, 5_000, &[2])]
+    );
+    core.handle(now, failed);
+    now += LIMITS.retry_delay_max;
+    assert_eq!(
+        core.handle(now, Event::TimerFired),
+        [transfer(1, 5_000, &[2, 1])],
+        "everybody gets another chance"
+    );
+}
+
+#[test]
+fn the_same_bytes_are_not_fetched_twice_at_once() {
+    let now = Instant::now();
+    let mut core = Replicate::new(LIMITS);
+    core.handle(now, wanted(1, true, &[1]));
+    let Event::Wanted { want, .. } = wanted(1, true, &[1]) else {
+        unreachable!("it is a want")
+    };
+    let twin = Event::Wanted {
+        object: ObjectId(2),
+        want,
+    };
+    assert!(core.handle(now, twin).is_empty());
+    let next = core.handle(now, fetched(1, 1));
+    assert!(matches!(
+        next[..],
+        [Effect::Fetch {
+            object: ObjectId(2),
+            ..
+        }]
+    ));
+}
+
+#[test]
+fn the_quicker_source_is_preferred() {
+    let now = Instant::now();
+    let mut core = Replicate::new(LIMITS);
+    let took = |n, ms| Event::Measured {
+        source: source(n),
+        took: Duration::from_millis(ms),
+    };
+    core.handle(now, took(1, 900));
+    core.handle(now, took(2, 90));
+    assert_eq!(core.handle(now, wanted(1, true, &[1, 2])), [fetch(1, 2)]);
+}
+
+#[test]
+fn bags_are_compared_together_and_few_sources_at_once() {
+    let now = Instant::now();
+    let mut core = Replicate::new(LIMITS);
+    for number in 1..=3 {
+        let Event::Wanted { object, mut want } = wanted(number, false, &[1, 2, 3, 4, 5]) else {
+            unreachable!("it is a want")
+        };
+        want.bag = BagId::Channel(ChannelId(number));
+        core.handle(now, Event::Wanted { object, want });
+    }
+    let bags: Vec<BagId> = (1..=3).map(|n| BagId::Channel(ChannelId(n))).collect();
+    let compare = |n| Effect::Compare {
+        source: source(n),
+        bags: bags.clone(),
+    };
+    let at = core.next_wakeup().unwrap();
+    let asked = core.handle(at, Event::TimerFired);
+    assert_eq!(asked, [compare(1), compare(2), compare(3), compare(4)]);
+    let failed = Event::CompareFailed {
+        source: source(1),
+        bags: bags.clone(),
+    };
+    assert_eq!(
+        core.handle(at, failed),
+        [compare(5)],
+        "each once in a round"
+    );
+    let none = Event::Compared {
+        source: source(2),
+        bags: bags.clone(),
+        objects: BTreeSet::new(),
+    };
+    assert!(core.handle(at, none).is_empty());
+}
+
+#[test]
+fn who_announces_and_does_not_give_hides_nobody_else() {
+    let mut now = Instant::now();
+    let mut core = Replicate::new(LIMITS);
+    core.handle(now, wanted(1, false, &[1, 2, 3]));
+    assert_eq!(core.handle(now, announced(1, 1)), [fetch(1, 1)]);
+    core.handle(now, failed(1, 1, Failure::WrongBytes));
+    let mut asked = Vec::new();
+    while !asked.contains(&compare(2)) {
+        now = core.next_wakeup().unwrap();
+        asked = core.handle(now, Event::TimerFired);
+        // The liar is tried again meanwhile, and fails again.
+        if asked.contains(&fetch(1, 1)) {
+            core.handle(now, failed(1, 1, Failure::WrongBytes));
+        }
+    }
+    let found = |from| Event::Compared {
+        source: source(from),
+        bags: vec![bag()],
+        objects: [ObjectId(1)].into(),
+    };
+    assert_eq!(core.handle(now, found(2)), [fetch(1, 2)]);
+    // A second holder is known, too, though the object is located.
+    assert!(core.handle(now, found(3)).is_empty());
+    let next = core.handle(now, failed(1, 2, Failure::NotThere));
+    assert_eq!(next, [fetch(1, 3)]);
 }

@@ -4,29 +4,12 @@
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use super::*;
+use crate::replicate::random::Random;
 
 const NODES: u8 = 5;
 const OBJECTS: u64 = 20;
 /// Events after which a run counts as one that does not come to rest.
 const STEPS_MAX: usize = 40_000;
-
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-    fn percent(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-    fn millis(&mut self, max: u64) -> Duration {
-        Duration::from_millis(1 + self.next() % max)
-    }
-}
 
 /// What is delivered to a node.
 enum Delivery {
@@ -98,7 +81,13 @@ impl World {
     /// What the chain says of an object, as every node learns it.
     fn want(&self, node: u8, object: ObjectId) -> Event {
         let others: Vec<u8> = (0..NODES).filter(|other| *other != node).collect();
-        wanted(object.0, self.accepted.contains(&object), &others)
+        // Every fourth is large.
+        let size = if object.0.is_multiple_of(4) {
+            5_000
+        } else {
+            10
+        };
+        wanted_of(object.0, size, self.accepted.contains(&object), &others)
     }
 
     fn run(&mut self) -> usize {
@@ -185,7 +174,11 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Fetch { object, source, .. } => self.fetch(to, object, source),
-                Effect::List { source, bag } => self.list(to, source, bag),
+                Effect::Compare { source, bags } => self.compare(to, source, bags),
+                Effect::Transfer {
+                    object, sources, ..
+                } => self.transfer(to, object, sources),
+                Effect::Offer { .. } | Effect::CancelTransfer { .. } => {}
             }
         }
         let node = &mut self.nodes[to as usize];
@@ -242,15 +235,39 @@ impl World {
         self.tell(delay, to, event);
     }
 
-    fn list(&mut self, to: u8, source: Source, bag: BagId) {
+    /// Asks one source after the other; what fails with one is told, and the next is asked.
+    fn transfer(&mut self, to: u8, object: ObjectId, sources: Vec<Source>) {
+        let mut failure = Failure::Unreachable;
+        for source in sources {
+            let from = number(&source);
+            assert_ne!(from, to, "seed {}: asks itself", self.seed);
+            let troubled = self.now < self.calm_from && self.random.percent(30);
+            failure = match self.nodes[from as usize].disk.contains(&object) {
+                false => Failure::NotThere,
+                true if troubled => Failure::WrongBytes,
+                true => {
+                    self.nodes[to as usize].disk.insert(object);
+                    self.announce(to, object);
+                    let delay = self.random.millis(2_000);
+                    return self.tell(delay, to, Event::Transferred { object });
+                }
+            };
+            let delay = self.random.millis(100);
+            self.tell(delay, to, Event::Misbehaved { source, failure });
+        }
+        let delay = self.random.millis(500);
+        self.tell(delay, to, Event::TransferFailed { object, failure });
+    }
+
+    fn compare(&mut self, to: u8, source: Source, bags: Vec<BagId>) {
         let delay = self.random.millis(200);
         let event = if self.now < self.calm_from && self.random.percent(30) {
-            Event::ListFailed { source, bag }
+            Event::CompareFailed { source, bags }
         } else {
             let objects = self.nodes[number(&source) as usize].disk.clone();
-            Event::Listed {
+            Event::Compared {
                 source,
-                bag,
+                bags,
                 objects,
             }
         };
