@@ -27,6 +27,7 @@ use crate::{
     cleanup::{self, actor::CleanupActor, metrics::StateCell, place::Us},
     config::{Config, InvalidConfig},
     disk::{self, StandingCell, actor::DiskActor},
+    history::Way,
     holdings::{Holdings, HoldingsError},
     http::{self, upload::limits::Uploads},
     metrics::Metrics,
@@ -35,7 +36,7 @@ use crate::{
         discovery,
         swarm_task::{self, COMMANDS_MAX},
     },
-    node::{Node, Stop, our_buckets},
+    node::{Node, Stop, note_stored, our_buckets},
     obligations::actor::{ObligationsActor, Readers},
     peer::Peers,
     receipts::Notary,
@@ -152,6 +153,9 @@ impl Colossus {
             "object table stands"
         );
         drop(directory);
+        for object in &reconciled.objects_found {
+            note_stored(&holdings, &view, *object, Way::Adopted);
+        }
         let damage = open_book(database.clone(), reconciled.damaged).await?;
 
         let registry = Registry::new();

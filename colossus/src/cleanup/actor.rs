@@ -156,17 +156,6 @@ impl Guard {
         })
     }
 
-    /// Why an object is not owed; `None` if it is.
-    fn surplus(
-        &self,
-        directory: &Directory,
-        object: ObjectId,
-        seen: bool,
-        at: u32,
-    ) -> Option<Surplus> {
-        surplus(directory, &(self.us)(directory), object, seen, at)
-    }
-
     /// The last look: may the object still go?
     fn may_go(
         &self,
@@ -179,7 +168,8 @@ impl Guard {
         if self.held_back().is_some() {
             return false;
         }
-        match (why, self.surplus(directory, object, true, 0)) {
+        let us = (self.us)(directory);
+        match (why, surplus(directory, &us, object, true, 0)) {
             (Surplus::Deleted { .. }, Some(Surplus::Deleted { .. })) => true,
             (Surplus::Moved { .. }, Some(Surplus::Moved { owed_by })) => {
                 owed_by.intersection(proven).count() >= holders_min
@@ -367,13 +357,14 @@ impl CleanupActor {
         let (mut events, mut unseen) = (Vec::new(), Vec::new());
         {
             let directory = self.guard.view.read();
+            let us = (self.guard.us)(&directory);
             for object in objects {
                 let Some(held) = self.holdings.get(object) else {
                     events.push(Event::Settled(object));
                     continue;
                 };
                 let bytes = held.size;
-                match self.guard.surplus(&directory, object, seen, at) {
+                match surplus(&directory, &us, object, seen, at) {
                     None => events.push(Event::Settled(object)),
                     Some(Surplus::NotSeen) => unseen.push((object, bytes)),
                     Some(why) => events.push(Event::Surplus { object, bytes, why }),

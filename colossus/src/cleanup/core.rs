@@ -423,6 +423,8 @@ impl Cleanup {
             Some(known) => {
                 known.approved = true;
                 known.hold = None;
+                // Time has passed since the plan was read: those that owe it prove it anew.
+                known.proof = None;
                 self.look_at(object, now);
             }
         }

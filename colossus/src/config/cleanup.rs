@@ -36,7 +36,8 @@ pub struct CleanupConfig {
     pub view_age_max: TimeSpan,
     /// Nothing is removed when the node is more finalised blocks behind than this.
     pub lag_blocks_max: u32,
-    /// A proof older than this is asked for again before anything is removed.
+    /// A proof older than this, because the removal had to wait for readers or its turn, is asked for
+    /// again.
     pub proof_age_max: TimeSpan,
     /// Objects of which proof is asked at once.
     pub probes_max: usize,
@@ -52,7 +53,7 @@ impl Default for CleanupConfig {
             holders_min: 2,
             view_age_max: TimeSpan::from_secs(60),
             lag_blocks_max: 3,
-            proof_age_max: TimeSpan::from_secs(60),
+            proof_age_max: TimeSpan::from_secs(30),
             probes_max: 4,
             retry_delay: TimeSpan::from_secs(300),
         }

@@ -235,13 +235,14 @@ fn in_manual_mode_everything_is_ready_and_the_operator_decides() {
     assert_eq!(bench.tell(Event::Approved(ID)), [removal(ID, DELETED, &[])]);
     let removed = Effect::Answer(ID, Outcome::Removed);
     assert_eq!(bench.tell(Event::Removed(ID)), [removed]);
-    // The proof is old by now, and what comes of the new one is answered.
+    // Proof is asked anew, and what comes of it is answered.
     assert_eq!(bench.tell(Event::Approved(other)), [Effect::Prove(other)]);
     let effects = bench.tell(proved(other, &[2]));
     assert!(effects.contains(&Effect::Answer(other, Outcome::Kept(Kept::Unproven))));
     assert_eq!(bench.after(RETRY), [Effect::Prove(other)]);
     bench.tell(proved(other, &[2, 3]));
     assert_eq!(bench.kept(other), Some(Kept::Approval), "asked once only");
+    assert_eq!(bench.tell(Event::Approved(other)), [Effect::Prove(other)]);
     let unknown = Effect::Answer(ObjectId(9), Outcome::NotSurplus);
     assert_eq!(bench.tell(Event::Approved(ObjectId(9))), [unknown]);
 }
