@@ -213,9 +213,10 @@ impl Sessions {
             all.book.ended(id);
             all.sessions.remove(&id);
         });
-        self.inner.metrics.session_ended(how);
         let blobs = self.inner.blobs.clone();
-        on_pool(move || blobs.forget_resumable(id)).await
+        let forgotten = on_pool(move || blobs.forget_resumable(id)).await;
+        self.inner.metrics.session_ended(how);
+        forgotten
     }
 
     /// Ends sessions whose time is over, as long as it is waited for.
