@@ -16,6 +16,8 @@
 //! | [`cleanup`] | lets go of what is no longer owed and is deleted or held by others |
 //! | [`history`] | what happened to each object |
 //! | [`scrub`] | verifies what is held over and over, and mends what is damaged |
+//! | [`adopt`] | takes over the directory of a reference storage node |
+//! | [`doctor`] | looks at everything an operator can get wrong, and says the remedy |
 //! | [`rebuild`] | the index made again from files and chain |
 //! | [`app`] | puts the parts together: start and stop order |
 //! | [`node`] | the parts as the HTTP handlers see them |
@@ -38,12 +40,14 @@
 //! (2 s or 32 MiB, and a batch of 256 KiB); wants, announcements and back-offs, which are computed again.
 
 pub mod accept;
+pub mod adopt;
 pub mod app;
 pub mod cleanup;
 pub mod cli;
 pub mod config;
 pub mod digest;
 pub mod disk;
+pub mod doctor;
 pub mod history;
 pub mod holdings;
 pub mod http;

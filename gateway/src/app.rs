@@ -22,8 +22,9 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// How long to wait before the indexer is asked for its schema again when it did not give it.
-const SCHEMA_RETRY: Duration = Duration::from_secs(1);
+/// How long to wait before the indexer is asked again for its schema or the edges when it did not give
+/// them.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Connections to the public port, by worker.
 const CONNECTIONS_MAX: usize = 4096;
@@ -178,12 +179,7 @@ async fn keep_schema(indexer: Indexer, refresh: Duration) {
             tracing::warn!(%error, "the indexer's schema could not be read; trying again");
         }
         was_told = learned.is_err();
-        tokio::time::sleep(if learned.is_ok() {
-            refresh
-        } else {
-            SCHEMA_RETRY
-        })
-        .await;
+        tokio::time::sleep(if learned.is_ok() { refresh } else { RETRY }).await;
     }
 }
 
@@ -196,33 +192,28 @@ async fn learn_schema(indexer: &Indexer) -> Result<(), IndexerError> {
     Ok(())
 }
 
-/// Read again and again which edges serve which bags.
+/// Read again and again which edges serve which bags. This is also how the gateway knows whether the
+/// indexer has data to give.
 async fn keep_edges(shared: Arc<Shared>, refresh: Duration) {
     let gateway = &shared.gateway;
     let mut was_told = false;
     loop {
-        let learned = match gateway
-            .indexer
-            .query(EDGES_QUERY, serde_json::json!({}))
-            .await
+        let learned = learn_edges(gateway).await;
+        gateway.indexer.note_data(&learned);
+        if let Err(error) = &learned
+            && !was_told
         {
-            Ok(data) => gateway
-                .edges
-                .update(data)
-                .map_err(|error| gateway.indexer.bad_answer(error.to_string())),
-            Err(error) => Err(error),
-        };
-        match learned {
-            Ok(()) => {
-                was_told = false;
-                gateway.metrics.bags_with_edges(gateway.edges.bags());
-            }
-            Err(error) if !was_told => {
-                was_told = true;
-                tracing::warn!(%error, "the edges could not be read; asset URLs stay as they were");
-            }
-            Err(_) => {}
+            tracing::warn!(%error, "the edges could not be read; asset URLs stay as they were");
         }
-        tokio::time::sleep(refresh).await;
+        was_told = learned.is_err();
+        tokio::time::sleep(if learned.is_ok() { refresh } else { RETRY }).await;
     }
+}
+
+async fn learn_edges(gateway: &Gateway) -> Result<(), IndexerError> {
+    let asked = gateway.indexer.query(EDGES_QUERY, serde_json::json!({}));
+    let updated = gateway.edges.update(asked.await?);
+    updated.map_err(|error| gateway.indexer.bad_answer(error.to_string()))?;
+    gateway.metrics.bags_with_edges(gateway.edges.bags());
+    Ok(())
 }

@@ -82,6 +82,9 @@ struct Inner {
     schema: RwLock<Option<Arc<Schema>>>,
     /// What is wrong since the last contact; `None` if it went well.
     trouble: RwLock<Option<String>>,
+    /// Why it has no data to give; `None` if it gave some. An indexer answers for its schema long
+    /// before it has a block.
+    no_data: RwLock<Option<String>>,
 }
 
 impl Indexer {
@@ -101,6 +104,7 @@ impl Indexer {
                 permits: Semaphore::new(QUERIES_MAX),
                 schema: RwLock::new(None),
                 trouble: RwLock::new(Some("it has not been asked yet".into())),
+                no_data: RwLock::new(Some("it has not given any data yet".into())),
             }),
         })
     }
@@ -110,9 +114,15 @@ impl Indexer {
         &self.inner.url
     }
 
-    /// What was wrong at the last contact.
+    /// What was wrong at the last contact, or with its data.
     pub fn trouble(&self) -> Option<String> {
-        self.inner.trouble.read().clone()
+        let trouble = self.inner.trouble.read().clone();
+        trouble.or_else(|| self.inner.no_data.read().clone())
+    }
+
+    /// Notes whether it could be asked for data.
+    pub fn note_data<T>(&self, asked: &Result<T, IndexerError>) {
+        *self.inner.no_data.write() = asked.as_ref().err().map(ToString::to_string);
     }
 
     /// The stitched schema, once it is known.

@@ -223,6 +223,27 @@ async fn it_starts_without_the_indexer_and_says_that_it_is_not_ready() {
 }
 
 #[actix_web::test]
+async fn an_indexer_without_a_block_is_no_reason_to_be_ready() {
+    let indexer = Indexer::start_without_blocks(local());
+    let (gateway, _data) = gateway(indexer.address, |config| {
+        // Its schema is read again and again, and well, all the time.
+        config.indexer.schema_refresh.0 = std::time::Duration::from_millis(10);
+    })
+    .await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let readyz = format!("http://{}/readyz", gateway.admin_address());
+    // From the moment it was asked for data until long after its schema is known.
+    let mut answers = 0;
+    while answers < 20 {
+        let answer = http.get(&readyz).send().await.unwrap();
+        assert_eq!(answer.status(), 503);
+        answers += usize::from(answer.text().await.unwrap().contains("no block"));
+    }
+    gateway.stop().await;
+    indexer.server.stop(false).await;
+}
+
+#[actix_web::test]
 async fn one_client_cannot_ask_without_end() {
     let setup = Setup::start(|config| {
         config.rate.mutations_burst = 2.0;

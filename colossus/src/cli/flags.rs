@@ -1,5 +1,4 @@
-//! Flags that stand above environment and file, for all sub-commands. The reference server's names
-//! are accepted where they mean the same.
+//! Flags that stand above environment and file, for all sub-commands.
 
 use shared::{
     cli::{self, ChainFlags, NodeFlags, Overrides},
@@ -25,13 +24,7 @@ pub struct Flags {
     #[arg(long, global = true, conflicts_with = "listen")]
     port: Option<u16>,
     /// Secret URI of the buckets' transactor account; better given by file or environment.
-    #[arg(
-        long,
-        alias = "accountUri",
-        env = "ACCOUNT_URI",
-        hide_env_values = true,
-        global = true
-    )]
+    #[arg(long, env = "ACCOUNT_URI", hide_env_values = true, global = true)]
     account_uri: Option<String>,
     /// Multiaddresses for gossip, separated by commas.
     #[arg(long, value_delimiter = ',', global = true)]

@@ -3,32 +3,41 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`flags`] | flags above environment and file |
+//! | [`reference`] | the reference server's names: translated, or answered with what replaces them |
 //! | [`serve`] | runs the node |
 //! | [`cleanup`], [`object`] | ask the running node, by [`admin`] its admin port; [`text`] is for people |
-//! | [`check`], [`rebuild_index`] | look after a data directory while no node runs |
+//! | [`status`], [`doctor`] | ask the running node, look at everything around it |
+//! | [`adopt`], [`check`], [`rebuild_index`] | look after a data directory while no node runs |
+//! | [`completions`] | for shells, and the manual page |
 //!
-//! A new sub-command is a file with a `run`, a variant of [`Command`] and a line in [`Command::run`].
+//! A new sub-command is a file with a `run`, a variant of `Command` and a line in `Command::run`.
 
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 use shared::{
     chain::subxt::SubxtChain,
-    cli::{self, ConfigCommand},
-    config::Loaded,
+    cli::{self, ConfigCommand, Settings},
+    config::{ConfigError, Loaded},
     supervise::Exit,
 };
 
 use crate::config::Config;
 
 mod admin;
+mod adopt;
 mod check;
 mod cleanup;
+mod completions;
+mod doctor;
 mod flags;
 mod object;
 mod rebuild_index;
+mod reference;
 mod serve;
+pub(crate) mod status;
 mod text;
 
 use flags::Flags;
@@ -48,6 +57,14 @@ enum Command {
     /// Runs the node (also without a command).
     #[command(alias = "server")]
     Serve,
+    /// Says what the running node says of itself. Exit code 1 if it is not ready.
+    Status(status::Args),
+    /// Looks at configuration, disk, chain, role and connections, and says what to do. Exit code 1 if
+    /// the node cannot do its work.
+    Doctor(doctor::Args),
+    /// Takes over the uploads directory of a reference storage node. The node must not run. Can be
+    /// interrupted and started again. Exit code 1 if files are not what their names say.
+    Adopt(adopt::Args),
     /// Verifies everything in the data directory, and changes nothing. The node must not run. Exit
     /// code 1 if anything is damaged.
     Check,
@@ -62,27 +79,50 @@ enum Command {
     /// Looks at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Prints completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Prints the manual page (roff).
+    Man,
 }
 
 impl Command {
-    fn run(self, loaded: Loaded<Config>) -> Exit {
-        match self {
-            Self::Serve => serve::run(loaded.config),
-            Self::Check => check::run(&loaded.config),
-            Self::Cleanup(command) => command.run(&loaded.config),
-            Self::Object(command) => command.run(&loaded.config),
-            Self::RebuildIndex => rebuild_index::run(&loaded.config),
-            Self::Config(command) => command.run(&loaded),
+    fn run(self, loaded: Result<Loaded<Config>, ConfigError>) -> Exit {
+        match (self, loaded) {
+            // These need no configuration, or look at one that cannot be used, too.
+            (Self::Completions { shell }, _) => completions::completions(shell),
+            (Self::Man, _) => completions::man(),
+            (Self::Doctor(args), loaded) => doctor::run(&args, loaded),
+            (_, Err(error)) => cli::fail(Config::PROGRAM, Exit::Misconfigured, &error),
+            (Self::Serve, Ok(loaded)) => serve::run(loaded.config),
+            (Self::Status(args), Ok(loaded)) => status::run(&args, &loaded.config),
+            (Self::Adopt(args), Ok(loaded)) => adopt::run(args, &loaded.config),
+            (Self::Check, Ok(loaded)) => check::run(&loaded.config),
+            (Self::Cleanup(command), Ok(loaded)) => command.run(&loaded.config),
+            (Self::Object(command), Ok(loaded)) => command.run(&loaded.config),
+            (Self::RebuildIndex, Ok(loaded)) => rebuild_index::run(&loaded.config),
+            (Self::Config(command), Ok(loaded)) => command.run(&loaded),
         }
     }
 }
 
 /// Runs the program; `args[0]` is its name. Returns when the node has stopped.
 pub fn cli_main(args: Vec<OsString>) -> ExitCode {
-    let load = |arguments: &Arguments| arguments.flags.load();
-    cli::main(args, load, |arguments, loaded| {
-        arguments.command.unwrap_or(Command::Serve).run(loaded)
-    })
+    let translated = reference::translate(args);
+    let variables = reference::variables(|name| std::env::var_os(name).is_some());
+    for warning in translated.warnings.iter().chain(&variables) {
+        eprintln!("{}: {warning}", Config::PROGRAM);
+    }
+    let exit = match cli::parse::<Arguments>(translated.args) {
+        Ok(arguments) => {
+            let loaded = arguments.flags.load();
+            arguments.command.unwrap_or(Command::Serve).run(loaded)
+        }
+        Err(exit) => exit,
+    };
+    exit.into()
 }
 
 /// The chain, for sub-commands that ask it.
@@ -102,7 +142,11 @@ mod tests {
 
     fn load(args: &[&str]) -> anyhow::Result<Config> {
         let args = std::iter::once("colossus").chain(args.iter().copied());
-        Ok(Arguments::try_parse_from(args)?.flags.load()?.config)
+        let translated = reference::translate(args.map(OsString::from).collect());
+        Ok(Arguments::try_parse_from(translated.args)?
+            .flags
+            .load()?
+            .config)
     }
 
     #[test]
@@ -165,6 +209,20 @@ mod tests {
         let path = format!("objects/blobs/{:02x}/{hash}", hash.0[0]);
         std::fs::write(dir.path().join(path), "wrong").unwrap();
         assert_eq!(code(), of(Exit::Failed));
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+        let code = |args: &[&str]| {
+            let args = std::iter::once("colossus").chain(args.iter().copied());
+            format!("{:?}", cli_main(args.map(OsString::from).collect()))
+        };
+        let of = |exit: Exit| format!("{:?}", ExitCode::from(exit));
+        assert_eq!(code(&["completions", "bash"]), of(Exit::Stopped));
+        assert_eq!(code(&["man"]), of(Exit::Stopped));
+        assert_eq!(code(&["doctor"]), of(Exit::Failed), "no worker is given");
+        assert_eq!(code(&["adopt"]), of(Exit::Misconfigured), "no directory");
     }
 
     #[test]

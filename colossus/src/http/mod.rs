@@ -11,6 +11,7 @@
 //! | [`digests`] | what is held, in a few bytes |
 //! | [`status`] | version and state of the node |
 //! | [`cleanup`] | the operator's questions about what may go, on the admin port |
+//! | [`openapi`] | the document of all this, and a page to try it |
 //! | [`admin`] | the operator's requests, on the admin port |
 //! | [`errors`] | how errors of the rooms below become answers |
 
@@ -27,6 +28,7 @@ pub mod cleanup;
 pub mod digests;
 pub mod download;
 pub mod errors;
+pub mod openapi;
 pub mod pinned;
 pub mod receipt;
 pub mod state;
@@ -60,6 +62,7 @@ pub fn routes(service: &mut web::ServiceConfig) {
         .service(get_resource(api::STATE_DATA_ROUTE).route(web::get().to(state::data)))
         .service(get_resource(api::VERSION_ROUTE).route(web::get().to(status::version)))
         .service(get_resource(api::STATUS_ROUTE).route(web::get().to(status::status)))
+        .configure(|service| openapi::routes(service, get_resource))
         .default_service(web::to(no_such_route));
 }
 

@@ -141,8 +141,21 @@ pub struct Indexer {
     pub asked: Arc<AtomicUsize>,
 }
 
+/// Does it have blocks to tell of?
+#[derive(Clone, Copy)]
+struct HasBlocks(bool);
+
 impl Indexer {
     pub fn start(address: SocketAddr) -> Self {
+        Self::start_with(address, HasBlocks(true))
+    }
+
+    /// One that knows its schema and has not indexed a block: it answers as the real one does.
+    pub fn start_without_blocks(address: SocketAddr) -> Self {
+        Self::start_with(address, HasBlocks(false))
+    }
+
+    fn start_with(address: SocketAddr, has_blocks: HasBlocks) -> Self {
         let asked = Arc::new(AtomicUsize::new(0));
         let data = web::Data::from(asked.clone());
         let schema = Schema::new(Query, EmptyMutation, EmptySubscription);
@@ -150,6 +163,7 @@ impl Indexer {
             App::new()
                 .app_data(data.clone())
                 .app_data(web::Data::new(schema.clone()))
+                .app_data(web::Data::new(has_blocks))
                 .route("/graphql", web::post().to(Self::answer))
         })
         .workers(1)
@@ -174,8 +188,15 @@ impl Indexer {
         request: web::Json<async_graphql::Request>,
         schema: web::Data<Schema>,
         asked: web::Data<AtomicUsize>,
+        has_blocks: web::Data<HasBlocks>,
     ) -> HttpResponse {
         asked.fetch_add(1, Ordering::SeqCst);
+        if !has_blocks.0 && !request.query.contains("__schema") {
+            let message = "no block has been indexed yet; ask again shortly";
+            let errors = serde_json::json!([{ "message": message, "path": ["videos"] }]);
+            let answer = serde_json::json!({ "data": null, "errors": errors });
+            return HttpResponse::ServiceUnavailable().json(answer);
+        }
         HttpResponse::Ok().json(schema.execute(request.into_inner()).await)
     }
 }

@@ -8,6 +8,7 @@
 //! | [`sparse`] | [`Sparse`]: an object on its way in by verified groups, over restarts |
 //! | [`resumable`] | [`Resumable`]: an object on its way in that survives a restart |
 //! | [`checkpoint`] | what of it is durable, and how that is found after a crash |
+//! | [`take`] | files that lie on disk already, linked or copied into the store |
 //! | [`stored`] | [`Stored`]: an object that is there, with its open files |
 //! | [`mend`] | the files as they are, to be examined and mended; an inventory without opening |
 //! | [`error`] | [`BlobError`]: what went wrong, and whose fault it is |
@@ -43,6 +44,7 @@ pub mod space;
 pub mod sparse;
 pub mod store;
 pub mod stored;
+pub mod take;
 mod temp;
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ pub struct NodeFlags {
     #[arg(long, global = true)]
     pub config: Option<PathBuf>,
     /// Directory of everything the node keeps.
-    #[arg(long, alias = "uploads", global = true)]
+    #[arg(long, global = true)]
     pub data_dir: Option<String>,
     /// Address of the public interface, as in 0.0.0.0:8080.
     #[arg(long, global = true)]
@@ -24,13 +24,7 @@ pub struct NodeFlags {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ChainFlags {
     /// WebSocket endpoints of the chain, separated by commas or given several times.
-    #[arg(
-        long,
-        alias = "apiUrl",
-        alias = "chain",
-        global = true,
-        value_delimiter = ','
-    )]
+    #[arg(long, alias = "chain", global = true, value_delimiter = ',')]
     pub api_url: Vec<String>,
 }
 

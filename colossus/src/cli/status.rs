@@ -1,0 +1,201 @@
+//! `colossus status`: what the running node says of itself, as a table or as JSON.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+use shared::{
+    api,
+    cli::{self, Settings},
+    config::ByteSize,
+    supervise::Exit,
+};
+use tokio::time::Duration;
+
+use crate::config::Config;
+
+/// Longest wait for an answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// `status`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Prints everything the node says as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The node cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswered {
+    /// No answer.
+    #[error(
+        "{url} does not answer: start the node, or give the --listen and --admin-listen it runs with"
+    )]
+    Silent {
+        /// What was asked.
+        url: String,
+        /// Why.
+        #[source]
+        cause: reqwest::Error,
+    },
+    /// An answer that is no JSON.
+    #[error("{url} answers something else than a storage node")]
+    Foreign {
+        /// What was asked.
+        url: String,
+        /// Why.
+        #[source]
+        cause: reqwest::Error,
+    },
+}
+
+/// Asks and prints. Fails if the node does not answer or is not ready.
+pub fn run(args: &Args, config: &Config) -> Exit {
+    let asked = actix::System::new().block_on(ask(config));
+    let said = match asked {
+        Ok(said) => said,
+        Err(error) => return cli::fail(Config::PROGRAM, Exit::Failed, &error),
+    };
+    match args.json {
+        true => println!("{said:#}"),
+        false => print!("{}", table(&said)),
+    }
+    match said["health"]["status"] == "ok" {
+        true => Exit::Stopped,
+        false => Exit::Failed,
+    }
+}
+
+async fn ask(config: &Config) -> Result<Value, Unanswered> {
+    let public = reachable(config.http.listen);
+    let admin = reachable(config.admin.listen);
+    let (status, data, health) = futures::try_join!(
+        get(format!("http://{public}{}", api::STATUS_ROUTE)),
+        get(format!("http://{public}{}", api::STATE_DATA_ROUTE)),
+        get(format!("http://{admin}/readyz?verbose")),
+    )?;
+    Ok(json!({ "status": status, "data": data, "health": health }))
+}
+
+/// JSON from this machine; any status.
+pub async fn get(url: String) -> Result<Value, Unanswered> {
+    shared::api::install_tls_provider();
+    let silent = |cause| Unanswered::Silent {
+        url: url.clone(),
+        cause,
+    };
+    let client = reqwest::Client::builder()
+        .timeout(ANSWER_TIMEOUT)
+        .no_proxy();
+    let client = client.build().map_err(silent)?;
+    let answer = client.get(&url).send().await.map_err(silent)?;
+    let foreign = |cause| Unanswered::Foreign {
+        url: url.clone(),
+        cause,
+    };
+    answer.json().await.map_err(foreign)
+}
+
+/// An address of this machine for one to listen on: "all" is reached at loopback.
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        let loopback: std::net::IpAddr = match address.is_ipv4() {
+            true => std::net::Ipv4Addr::LOCALHOST.into(),
+            false => std::net::Ipv6Addr::LOCALHOST.into(),
+        };
+        address.set_ip(loopback);
+    }
+    address
+}
+
+/// What people look at.
+fn table(said: &Value) -> String {
+    let (status, data) = (&said["status"], &said["data"]);
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".into(),
+        other => other.to_string(),
+    };
+    let bytes = |value: &Value| ByteSize(value.as_u64().unwrap_or(0)).to_string();
+    let buckets = status["uploadBuckets"].as_array();
+    let buckets = buckets.map(|buckets| buckets.iter().map(text).collect::<Vec<_>>().join(", "));
+    let follower = &status["queryNodeStatus"];
+    let mut rows = vec![
+        ("version", text(&status["version"])),
+        ("up for", format!("{} s", text(&status["uptime"]))),
+        ("buckets", buckets.unwrap_or_default()),
+        (
+            "chain",
+            format!(
+                "block {} of {} at {}",
+                text(&follower["blocksProcessed"]),
+                text(&follower["chainHead"]),
+                text(&follower["url"])
+            ),
+        ),
+        (
+            "objects",
+            format!(
+                "{} ({})",
+                text(&data["objectNumber"]),
+                bytes(&data["totalSize"])
+            ),
+        ),
+        (
+            "not accepted yet",
+            format!(
+                "{} ({})",
+                text(&data["pendingObjects"]),
+                bytes(&data["pendingDirSize"])
+            ),
+        ),
+        ("to be accepted by us", text(&status["accept"]["outbox"])),
+        ("trouble with accepting", text(&status["accept"]["trouble"])),
+        ("missing", text(&status["replication"]["missing"])),
+        ("being fetched", text(&status["replication"]["fetching"])),
+        ("peers", text(&status["p2p"]["connectedPeers"])),
+        ("health", text(&said["health"]["status"])),
+    ];
+    let checks = said["health"]["checks"].as_array().into_iter().flatten();
+    for check in checks.filter(|check| check["ok"] != true) {
+        rows.push((
+            "",
+            format!("{}: {}", text(&check["name"]), text(&check["reason"])),
+        ));
+    }
+    let line = |(name, value): (&str, String)| format!("{name:<24}{value}\n");
+    rows.into_iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_addresses_are_reached_at_loopback() {
+        for (listen, reached) in [
+            ("0.0.0.0:3333", "127.0.0.1:3333"),
+            ("[::]:3333", "[::1]:3333"),
+            ("10.0.0.1:1", "10.0.0.1:1"),
+        ] {
+            assert_eq!(reachable(listen.parse().unwrap()), reached.parse().unwrap());
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_stands_below_the_health() {
+        let said = json!({
+            "status": { "version": "1", "uploadBuckets": ["0", "3"], "accept": { "outbox": 2 } },
+            "data": { "objectNumber": 5, "totalSize": 2048 },
+            "health": { "status": "failing", "checks": [
+                { "name": "disk", "ok": true },
+                { "name": "chain", "ok": false, "reason": "no block" }
+            ] },
+        });
+        let table = table(&said);
+        for part in ["0, 3", "5 (2KiB)", "failing\n", "chain: no block"] {
+            assert!(table.contains(part), "{part} is missing in:\n{table}");
+        }
+        assert!(!table.contains("disk"), "{table}");
+    }
+}
