@@ -4,7 +4,8 @@ mod disk;
 mod tus;
 
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 use crate::cleanup::metrics::CleanupMetrics;
@@ -43,11 +44,13 @@ pub struct Metrics {
     pub accept_latency: Histogram,
     /// Objects stored here and not yet accepted.
     pub accept_outbox: IntGauge,
-    /// Batches by outcome (`included`, `failed`).
-    pub accept_batches: IntCounterVec,
+    /// Transactions sent, by call and outcome (`included`, `failed`).
+    pub transactions: IntCounterVec,
+    /// Free balance of the transactor's account, in JOY.
+    pub balance: Gauge,
     /// 1 if objects cannot be accepted, by reason.
     pub accept_trouble: IntGaugeVec,
-    /// Objects by state (`stored`, `missing`).
+    /// Objects by state (`stored`, `missing`, `quarantined`).
     pub objects: IntGaugeVec,
     /// Bytes of objects stored.
     pub bytes: IntGauge,
@@ -71,6 +74,8 @@ pub struct Metrics {
     pub transfer_resumed_bytes: IntCounter,
     /// Comparisons with other nodes by outcome (`compared`, `failed`).
     pub comparisons: IntCounterVec,
+    /// Objects owed, not held and not being fetched yet.
+    pub sync_queue: IntGauge,
     /// Objects removed because they were no longer owed.
     pub removed: IntCounter,
     /// The cleanup's.
@@ -85,8 +90,6 @@ pub struct Metrics {
     pub scrub_overdue: IntGauge,
     /// Blobs damaged and not mended yet.
     pub objects_errored: IntGauge,
-    /// Of those, blobs of which no other holder had a good copy.
-    pub objects_quarantined: IntGauge,
     /// Gossip messages received, by what was thought of them.
     pub gossip_received: IntCounterVec,
     /// Gossip messages published, by outcome.
@@ -148,10 +151,14 @@ impl Metrics {
                 "storage_accept_outbox_objects",
                 "Objects stored here and not yet accepted",
             )?,
-            accept_batches: make.counters(
-                "storage_accept_batches_total",
-                "Acceptance batches by outcome",
-                &["outcome"],
+            transactions: make.counters(
+                "jsnode_tx_submitted_total",
+                "Transactions sent, by call and outcome",
+                &["call", "outcome"],
+            )?,
+            balance: make.fraction(
+                "jsnode_account_balance_joy",
+                "Free balance of the transactor's account",
             )?,
             accept_trouble: make.gauges(
                 "storage_accept_trouble",
@@ -194,6 +201,10 @@ impl Metrics {
                 "Comparisons of what is held with other nodes, by outcome",
                 &["outcome"],
             )?,
+            sync_queue: make.gauge(
+                "storage_sync_queue_length",
+                "Objects owed, not held and not being fetched yet",
+            )?,
             removed: make.counter(
                 "storage_objects_removed_total",
                 "Objects removed because they were no longer owed",
@@ -216,10 +227,6 @@ impl Metrics {
             objects_errored: make.gauge(
                 "storage_objects_errored",
                 "Blobs damaged and not mended yet",
-            )?,
-            objects_quarantined: make.gauge(
-                "storage_objects_quarantined",
-                "Damaged blobs of which no other holder had a good copy",
             )?,
             gossip_received: make.counters(
                 "storage_gossip_received_total",
@@ -252,6 +259,11 @@ impl Maker<'_> {
     }
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
         let metric = IntGauge::new(name, help)?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+    fn fraction(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
+        let metric = Gauge::new(name, help)?;
         self.0.register(Box::new(metric.clone()))?;
         Ok(metric)
     }

@@ -169,8 +169,10 @@ async fn the_debt_to_the_chain_survives_restarts_and_outages() {
     })
     .await;
     assert_eq!(
-        node.metric("storage_accept_batches_total{outcome=\"failed\"")
-            .await,
+        node.metric(
+            "jsnode_tx_submitted_total{call=\"accept_pending_data_objects\",outcome=\"failed\""
+        )
+        .await,
         1.0
     );
     node.stop().await;

@@ -37,6 +37,12 @@ use crate::{
 const MAILBOX_MAX: usize = 1_024;
 /// How often the table is read for entries whose hint was lost.
 const RESCAN_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The call this actor sends, as a metric's label.
+const ACCEPT_CALL: &str = "accept_pending_data_objects";
+
+/// One JOY in the chain's smallest unit.
+const UNITS_PER_JOY: f64 = 1e10;
 /// Questions to the chain at once.
 const CHECKS_AT_ONCE: usize = 16;
 /// How long the chain has to answer one question.
@@ -220,8 +226,8 @@ impl AcceptActor {
         let outcome = if result.is_ok() { "included" } else { "failed" };
         self.parts
             .metrics
-            .accept_batches
-            .with_label_values(&[outcome])
+            .transactions
+            .with_label_values(&[ACCEPT_CALL, outcome])
             .inc();
         match result {
             Ok(included) => {
@@ -310,6 +316,23 @@ impl AcceptActor {
         }));
     }
 
+    /// Shows how much is left for fees, so that operators hear of it before it is used up.
+    fn watch_balance(&mut self, ctx: &mut Context<Self>) {
+        let Some(transactor) = self.parts.transactor.as_ref().map(Signer::account) else {
+            return;
+        };
+        let chain = self.parts.chain.clone();
+        let balance = async move {
+            tokio::time::timeout(CHECK_TIMEOUT, chain.free_balance(transactor)).await
+        };
+        ctx.spawn(balance.into_actor(self).map(|balance, actor, _| {
+            // While the chain is away the last balance known is the best there is.
+            if let Ok(Ok(free)) = balance {
+                actor.parts.metrics.balance.set(free as f64 / UNITS_PER_JOY);
+            }
+        }));
+    }
+
     fn rescan(&mut self, ctx: &mut Context<Self>) {
         let holdings = self.parts.holdings.clone();
         let read = async move { holdings.outbox().await }.into_actor(self);
@@ -361,7 +384,11 @@ impl Actor for AcceptActor {
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
         self.rescan(ctx);
-        ctx.run_interval(RESCAN_INTERVAL, Self::rescan);
+        self.watch_balance(ctx);
+        ctx.run_interval(RESCAN_INTERVAL, |actor, ctx| {
+            actor.rescan(ctx);
+            actor.watch_balance(ctx);
+        });
     }
 }
 

@@ -137,6 +137,8 @@ impl ReplicateActor {
         self.metrics
             .fetches_in_flight
             .set(self.core.in_flight() as i64);
+        let waiting = self.core.wanted().saturating_sub(self.core.in_flight());
+        self.metrics.sync_queue.set(waiting as i64);
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }

@@ -311,7 +311,10 @@ impl ScrubActor {
         self.metrics.scrub_last_pass.set(last_pass_s as i64);
         self.metrics.scrub_overdue.set(i64::from(overdue));
         self.metrics.objects_errored.set(damaged as i64);
-        self.metrics.objects_quarantined.set(quarantined as i64);
+        self.metrics
+            .objects
+            .with_label_values(&["quarantined"])
+            .set(quarantined as i64);
         let paused = self.core.paused_until();
         let left = paused.map(|until| until.saturating_duration_since(now));
         *self.status.0.write() = ScrubStatus {

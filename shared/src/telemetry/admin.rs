@@ -4,7 +4,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::ServerHandle, http::header, web};
-use prometheus::{Encoder, Registry, TextEncoder};
+use prometheus::{Encoder, IntGaugeVec, Opts, Registry, TextEncoder};
 use serde_json::json;
 
 /// Connections the admin port takes at once.
@@ -68,6 +68,7 @@ impl AdminServer {
         health: Health,
         routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     ) -> io::Result<Self> {
+        build_info(&registry).map_err(io::Error::other)?;
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(web::Data::new(registry.clone()))
@@ -99,6 +100,16 @@ impl AdminServer {
     pub async fn stop(self) {
         self.handle.stop(true).await;
     }
+}
+
+/// Which program this is: 1, with its version and the commit it was built from, if the build said so.
+fn build_info(registry: &Registry) -> Result<(), prometheus::Error> {
+    let options = Opts::new("jsnode_build_info", "Version and commit of the program");
+    let info = IntGaugeVec::new(options, &["version", "commit"])?;
+    let commit = option_env!("BUILD_COMMIT").unwrap_or("unknown");
+    info.with_label_values(&[env!("CARGO_PKG_VERSION"), commit])
+        .set(1);
+    registry.register(Box::new(info))
 }
 
 async fn metrics(registry: web::Data<Registry>) -> HttpResponse {

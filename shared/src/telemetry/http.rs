@@ -19,7 +19,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 use futures::future::LocalBoxFuture;
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntGauge, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
 use tokio::time::Instant;
 
 /// Header that carries the request id, in both directions.
@@ -47,7 +47,7 @@ pub struct RequestId(pub String);
 pub struct RequestTelemetry {
     durations: HistogramVec,
     in_flight: IntGauge,
-    body_bytes: IntCounter,
+    body_bytes: IntCounterVec,
 }
 
 impl RequestTelemetry {
@@ -61,13 +61,14 @@ impl RequestTelemetry {
             .buckets(DURATION_BUCKETS_S.to_vec()),
             &["route", "method", "status"],
         )?;
-        let in_flight = IntGauge::new(
-            "http_server_requests_in_flight",
-            "Requests being answered now",
-        )?;
-        let body_bytes = IntCounter::new(
-            "http_server_response_body_bytes_total",
-            "Bytes of answers handed out",
+        let in_flight =
+            IntGauge::new("http_server_active_requests", "Requests being answered now")?;
+        let body_bytes = IntCounterVec::new(
+            Opts::new(
+                "http_response_bytes_total",
+                "Bytes of answers' bodies handed out",
+            ),
+            &["route"],
         )?;
         registry.register(Box::new(durations.clone()))?;
         registry.register(Box::new(in_flight.clone()))?;
@@ -224,7 +225,10 @@ impl Drop for Timing {
             .with_label_values(&labels)
             .observe(seconds);
         self.telemetry.in_flight.dec();
-        self.telemetry.body_bytes.inc_by(self.sent);
+        self.telemetry
+            .body_bytes
+            .with_label_values(&[route])
+            .inc_by(self.sent);
         let Some(line) = &self.line else { return };
         let (id, path, peer) = (line.id.as_str(), line.path.as_str(), line.peer);
         let (method, status, bytes) = (&self.method, self.status.as_u16(), self.sent);
@@ -306,7 +310,8 @@ mod tests {
         assert_eq!(count(["/things/{id}", "GET", "200"]), 2);
         assert_eq!(count([UNMATCHED, "GET", "404"]), 1);
         assert_eq!(telemetry.in_flight.get(), 0);
-        assert_eq!(telemetry.body_bytes.get(), 10);
+        let sent = telemetry.body_bytes.with_label_values(&["/things/{id}"]);
+        assert_eq!(sent.get(), 10);
     }
 
     #[actix_web::test]

@@ -155,21 +155,24 @@ impl StatusMetrics {
     pub fn register(registry: &Registry, status: StatusView) -> Result<(), prometheus::Error> {
         registry.register(Box::new(Self {
             status,
-            head: IntGauge::new("chain_finalized_block", "Newest finalised block known.")?,
+            head: IntGauge::new(
+                "jsnode_chain_finalized_block",
+                "Newest finalised block known.",
+            )?,
             processed: IntGauge::new(
-                "chain_processed_block",
+                "jsnode_chain_processed_block",
                 "Block at which the directory stands.",
             )?,
             head_age: Gauge::new(
-                "chain_finalized_age_seconds",
+                "jsnode_chain_lag_seconds",
                 "Time since a new finalised block was seen.",
             )?,
             reloads: IntCounter::new(
-                "chain_reloads_total",
+                "jsnode_chain_reloads_total",
                 "Blocks that did not continue the one before.",
             )?,
             failures: IntCounter::new(
-                "chain_failures_total",
+                "jsnode_chain_failures_total",
                 "Requests to the chain that failed while following it.",
             )?,
         }))

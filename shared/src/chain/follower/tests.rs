@@ -209,7 +209,7 @@ async fn silence_shows_in_status_and_metrics() {
     let families = registry.gather();
     let processed = families
         .iter()
-        .find(|family| family.name() == "chain_processed_block")
+        .find(|family| family.name() == "jsnode_chain_processed_block")
         .unwrap();
     assert!((processed.get_metric()[0].get_gauge().get_value() - 3.0).abs() < f64::EPSILON);
 }
