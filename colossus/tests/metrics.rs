@@ -60,7 +60,15 @@ async fn every_documented_metric_is_exposed() {
     assert_eq!(node.upload(1, b"bytes").await.status(), 201);
     eventually("it is accepted", async || node.accepted(1)).await;
     let begin = format!("http://{}/scrub/begin", node.node.admin_address());
-    assert!(node.http.post(begin).send().await.unwrap().status().is_success());
+    assert!(
+        node.http
+            .post(begin)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .is_success()
+    );
     eventually("a pass of the scrub is over", async || {
         node.metric("storage_scrub_objects_total").await > 0.0
     })

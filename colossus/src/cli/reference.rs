@@ -47,7 +47,7 @@ const FOLLOWS_CHAIN: &str = "this node follows the chain itself: give --api-url"
 const ALWAYS_ON: &str = "replication is always on: what a bucket owes is fetched as soon as the chain or a peer names it";
 const FETCHES: &str = "limits of fetches are in [replicate], see `config print`";
 const CLEANS: &str =
-    "what the chain deleted goes after cleanup.grace; see [cleanup] in `config print`";
+    "give cleanup.mode; see [cleanup] in `config print` and `colossus cleanup plan`";
 const OWN_DIRS: &str = "unfinished and pending objects lie in the data directory";
 const LOGS: &str = "log lines go to stderr (JSON unless on a terminal): let the service manager or a collector keep them; see [log]";
 const KEYS: &str =
@@ -99,7 +99,10 @@ const VARIABLES: [(&str, &str); 10] = [
     ("ACCOUNT_PWD", KEYS),
     ("CLEANUP", CLEANS),
     ("CLEANUP_INTERVAL", CLEANS),
-    ("CLEANUP_MIN_REPLICATION_THRESHOLD", CLEANS),
+    (
+        "CLEANUP_MIN_REPLICATION_THRESHOLD",
+        "give cleanup.holders_min",
+    ),
     ("CLEANUP_NEW_OBJECT_EXPIRATION_PERIOD", CLEANS),
     ("ELASTIC_ENDPOINT", LOGS),
     ("ELASTIC_INDEX_PREFIX", LOGS),
