@@ -16,6 +16,7 @@ use std::{
 use harness::*;
 use reqwest::{Method, RequestBuilder, multipart::Form};
 use serde_json::Value;
+use shared::ids::StorageBucketId;
 
 fn document() -> Value {
     serde_json::from_str(colossus::http::openapi::DOCUMENT).unwrap()
@@ -124,6 +125,8 @@ impl Call {
 }
 
 const UPLOAD: &str = "/api/v1/files";
+const UPLOADS: &str = "/api/v1/uploads";
+const ONE_UPLOAD: &str = "/api/v1/uploads/{upload}";
 const FILE: &str = "/api/v1/files/{id}";
 const OUTBOARD: &str = "/api/v1/files/{id}/outboard";
 const RECEIPT: &str = "/api/v1/files/{id}/receipt";
@@ -206,6 +209,76 @@ fn other_calls(calls: &mut Calls<'_>) {
     }
 }
 
+fn base64(text: &str) -> String {
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text)
+}
+
+/// The headers that begin a resumable upload of object 3 to a bucket, of so many bytes.
+fn creation(request: RequestBuilder, bucket: StorageBucketId, len: u64) -> RequestBuilder {
+    let pairs = [
+        ("dataObjectId", "3".to_owned()),
+        ("storageBucketId", bucket.to_string()),
+        ("bagId", BAG.to_string()),
+    ];
+    let pairs = pairs.map(|(key, value)| format!("{key} {}", base64(&value)));
+    request
+        .header("tus-resumable", "1.0.0")
+        .header("upload-length", len)
+        .header("upload-metadata", pairs.join(","))
+}
+
+/// Begins a resumable upload; its name.
+async fn begun(node: &TestNode) -> String {
+    let request = node.http.post(node.url("uploads"));
+    let answer = creation(request, bucket_of(1), 6).send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+    let location = answer.headers()["location"].to_str().unwrap();
+    location.rsplit('/').next().unwrap().to_owned()
+}
+
+fn resumable_calls(calls: &mut Calls<'_>, upload: &str) {
+    let mut create = |status, change: &dyn Fn(RequestBuilder) -> RequestBuilder| {
+        calls.add(Method::POST, UPLOADS, "", status).with(change);
+    };
+    create(201, &|request| creation(request, bucket_of(1), 6));
+    create(400, &|request| creation(request, bucket_of(1), 7));
+    create(412, &|request| request.header("tus-resumable", "0.2.2"));
+    create(415, &|request| {
+        creation(request, bucket_of(1), 6).body("third!")
+    });
+    create(503, &|request| creation(request, bucket_of(2), 6));
+    calls.add(Method::OPTIONS, UPLOADS, "", 204);
+
+    let nobody = "0".repeat(upload.len());
+    for (name, status) in [(upload, 200), (&nobody, 404)] {
+        calls.get(ONE_UPLOAD, name, status);
+        let head = calls.add(Method::HEAD, ONE_UPLOAD, name, status);
+        head.header("tus-resumable", "1.0.0");
+    }
+    for method in [Method::HEAD, Method::PATCH, Method::DELETE] {
+        calls.add(method, ONE_UPLOAD, upload, 412);
+    }
+    let mut patch = |name: &str, offset: u64, media_type: &'static str, status| {
+        let call = calls.add(Method::PATCH, ONE_UPLOAD, name, status);
+        call.with(|request| {
+            request
+                .header("tus-resumable", "1.0.0")
+                .header("upload-offset", offset)
+                .header("content-type", media_type)
+                .body("third!")
+        });
+    };
+    const BYTES: &str = "application/offset+octet-stream";
+    patch(upload, 0, "text/plain", 415);
+    patch(&nobody, 0, BYTES, 404);
+    patch(upload, 3, BYTES, 409);
+    patch(upload, 0, BYTES, 204);
+    for (name, status) in [(upload, 204), (&nobody, 404)] {
+        let delete = calls.add(Method::DELETE, ONE_UPLOAD, name, status);
+        delete.header("tus-resumable", "1.0.0");
+    }
+}
+
 #[actix_web::test]
 async fn every_documented_answer_is_given() {
     let chain = chain(2);
@@ -226,6 +299,7 @@ async fn every_documented_answer_is_given() {
     };
     file_calls(&mut calls, &node.node.node().host_id);
     upload_calls(&mut calls);
+    resumable_calls(&mut calls, &begun(&node).await);
     other_calls(&mut calls);
 
     let document = document();
@@ -307,12 +381,13 @@ fn every_route_of_the_node_is_documented() {
     for code in &http {
         let code = code.split("#[cfg(test)]").next().unwrap();
         routes.extend(literal_routes(code).map(nameless));
-        for name in code.split(|c: char| !(c.is_ascii_uppercase() || c == '_')) {
+        let names = code.split(|c: char| !(c.is_ascii_uppercase() || c == '_'));
+        for name in names.filter(|name| name.ends_with("_ROUTE")) {
             let declared = api.iter().find_map(|code| {
                 let at = code.find(&format!("pub const {name}: &str ="))?;
                 literal_routes(&code[at..]).next()
             });
-            routes.extend(declared.filter(|_| name.ends_with("_ROUTE")).map(nameless));
+            routes.extend(declared.map(nameless));
         }
     }
     assert!(routes.len() > 10, "{routes:?}");
