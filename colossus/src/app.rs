@@ -11,7 +11,7 @@ use shared::{
     blob::{BlobError, BlobStore},
     chain::{
         Chain, ChainError, Signer,
-        follower::{Follower, FollowerOptions, StatusMetrics, StatusView},
+        follower::{Follower, FollowerOptions, ResumeOptions, StatusMetrics, StatusView},
     },
     hash::ContentHash,
     ids::BlockHash,
@@ -140,19 +140,17 @@ impl Colossus {
         let genesis = chain.genesis_hash().await?;
         check_genesis(&config, &database, genesis).await?;
 
-        let follower = Follower::start(chain.clone(), FollowerOptions::default()).await?;
+        let follower = Follower::start(chain.clone(), follower_options(&config)).await?;
         let (view, status) = (follower.directory(), follower.status());
         let holdings = open_holdings(blobs, database.clone()).await?;
-        let directory = view.read().clone();
-        let reconciled = holdings.reconcile(&directory).await?;
-        let forgotten = holdings.forget_partials(&directory).await?;
+        let reconciled = holdings.reconcile(&view).await?;
+        let forgotten = holdings.forget_partials(&view).await?;
         tracing::info!(
             objects = holdings.totals().0,
             ?reconciled,
             partials_forgotten = forgotten,
             "object table stands"
         );
-        drop(directory);
         for object in &reconciled.objects_found {
             note_stored(&holdings, &view, *object, Way::Adopted);
         }
@@ -359,6 +357,15 @@ where
 {
     // An actor that is gone already has stopped, too.
     let _stopped = tokio::time::timeout(ACTOR_STOP_TIMEOUT, actor.send(Stop)).await;
+}
+
+/// A restart goes on from the directory on disk.
+fn follower_options(config: &Config) -> FollowerOptions {
+    let file = config.data_dir.join("directory.snapshot");
+    FollowerOptions {
+        resume: Some(ResumeOptions::in_file(file)),
+        ..FollowerOptions::default()
+    }
 }
 
 /// What lies in the data directory.

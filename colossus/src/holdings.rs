@@ -5,7 +5,7 @@
 //! records without a file and finds the objects of files without a record.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     os::unix::fs::FileExt,
     sync::Arc,
 };
@@ -14,7 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use shared::{
     blob::{BlobError, BlobStore, Stored, Verified},
-    chain::directory::Directory,
+    chain::{directory::DataObject, follower::DirectoryView},
     hash::ContentHash,
     ids::{BagId, ObjectId, StorageBucketId},
     serve,
@@ -23,10 +23,12 @@ use shared::{
 
 use crate::history::History;
 
+mod index;
 mod pins;
 mod release;
 mod taken;
 
+use index::Index;
 pub use pins::Pin;
 pub use release::Released;
 pub use taken::Taken;
@@ -119,37 +121,6 @@ struct Record {
     media_type: String,
 }
 
-#[derive(Default)]
-struct Index {
-    held: BTreeMap<ObjectId, Held>,
-    /// Blobs by hash: how many objects have it, and its bytes.
-    references: BTreeMap<ContentHash, (u32, u64)>,
-    bytes: u64,
-}
-
-impl Index {
-    fn insert(&mut self, object: ObjectId, held: Held) {
-        if self.held.insert(object, held).is_none() {
-            self.references.entry(held.hash).or_insert((0, held.size)).0 += 1;
-            self.bytes += held.size;
-        }
-    }
-
-    /// Removes the object; says whether it was the last one of its hash.
-    fn remove(&mut self, object: ObjectId) -> Option<(Held, bool)> {
-        let held = self.held.remove(&object)?;
-        self.bytes = self.bytes.saturating_sub(held.size);
-        let left = self.references.get_mut(&held.hash).map_or(0, |blob| {
-            blob.0 -= 1;
-            blob.0
-        });
-        if left == 0 {
-            self.references.remove(&held.hash);
-        }
-        Some((held, left == 0))
-    }
-}
-
 impl Holdings {
     /// Reads the object table. Blocking.
     pub fn open(blobs: BlobStore, database: &Database) -> Result<Self, HoldingsError> {
@@ -187,40 +158,40 @@ impl Holdings {
 
     /// The object, if it is held.
     pub fn get(&self, object: ObjectId) -> Option<Held> {
-        self.inner.index.read().held.get(&object).copied()
+        self.inner.index.read().get(object)
     }
 
     /// Is it held?
     pub fn contains(&self, object: ObjectId) -> bool {
-        self.inner.index.read().held.contains_key(&object)
+        self.inner.index.read().get(object).is_some()
     }
 
     /// Ids of all objects held, ascending.
     pub fn ids(&self) -> Vec<ObjectId> {
-        self.inner.index.read().held.keys().copied().collect()
+        let index = self.inner.index.read();
+        index.iter().map(|(object, _)| object).collect()
+    }
+
+    /// The first ids from this one on, ascending, no more than `max`.
+    pub fn ids_from(&self, object: ObjectId, max: usize) -> Vec<ObjectId> {
+        let index = self.inner.index.read();
+        index.ids_from(object).take(max).collect()
     }
 
     /// The first blob from this hash on, and its bytes.
     pub fn blob_from(&self, hash: ContentHash) -> Option<(ContentHash, u64)> {
-        let index = self.inner.index.read();
-        let mut from = index.references.range(hash..);
-        from.next().map(|(hash, (_, size))| (*hash, *size))
+        self.inner.index.read().blob_from(hash)
     }
 
-    /// Ids of the objects with this hash. Walks all that is held.
+    /// Ids of the objects with this hash, ascending.
     pub fn objects_of(&self, hash: &ContentHash) -> Vec<ObjectId> {
-        let index = self.inner.index.read();
-        if !index.references.contains_key(hash) {
-            return Vec::new();
-        }
-        let same = index.held.iter().filter(|(_, held)| held.hash == *hash);
-        same.map(|(id, _)| *id).collect()
+        self.inner.index.read().objects_of(*hash).collect()
     }
 
     /// Number of objects and their bytes.
     pub fn totals(&self) -> (u64, u64) {
         let index = self.inner.index.read();
-        (index.held.len() as u64, index.bytes)
+        (index.len() as u64, index.bytes())
     }
 
     /// The files of an object that is held.
@@ -286,29 +257,28 @@ impl Holdings {
     }
 
     /// Makes the table fit the files and the chain: see [`Reconciled`].
-    pub async fn reconcile(&self, directory: &Directory) -> Result<Reconciled, HoldingsError> {
+    pub async fn reconcile(&self, view: &DirectoryView) -> Result<Reconciled, HoldingsError> {
         let files: HashMap<ContentHash, u64> = self.inner.blobs.list().await?.into_iter().collect();
         let mut report = Reconciled::default();
         let lost: Vec<ObjectId> = {
-            let index = self.inner.index.read();
-            for (hash, (_, size)) in &index.references {
-                if files.get(hash).is_some_and(|len| len != size) {
-                    report.damaged.push((*hash, *size));
+            let (mut lost, mut damaged) = (Vec::new(), BTreeSet::new());
+            for (object, held) in self.inner.index.read().iter() {
+                match files.get(&held.hash) {
+                    None => lost.push(object),
+                    Some(len) if *len != held.size => {
+                        damaged.insert((held.hash, held.size));
+                    }
+                    Some(_) => {}
                 }
             }
-            let has_file = |held: &Held| files.contains_key(&held.hash);
-            index
-                .held
-                .iter()
-                .filter(|(_, held)| !has_file(held))
-                .map(|(id, _)| *id)
-                .collect()
+            report.damaged.extend(damaged);
+            lost
         };
         for object in lost {
             self.remove(object).await?;
             report.records_dropped += 1;
         }
-        let found = self.find_again(&files, directory).await?;
+        let found = self.find_again(&files, view).await?;
         report.objects_found = found.objects;
         for hash in found.unmatched {
             self.inner.blobs.remove(&hash).await?;
@@ -319,14 +289,14 @@ impl Holdings {
 
     /// Removes what came of objects that were being fetched and are not wanted any more. Says of
     /// how many.
-    pub async fn forget_partials(&self, directory: &Directory) -> Result<usize, HoldingsError> {
+    pub async fn forget_partials(&self, view: &DirectoryView) -> Result<usize, HoldingsError> {
         let partials = self.inner.blobs.list_sparse().await?;
         let mut forgotten: HashSet<ContentHash> = partials.into_iter().collect();
         if forgotten.is_empty() {
             return Ok(0);
         }
-        for object in directory.objects.values() {
-            if let Ok(hash) = object.content_id.parse()
+        for object in view.read().objects.iter() {
+            if let Ok(hash) = object.content_id.hash()
                 && !self.contains(object.id)
             {
                 forgotten.remove(&hash);
@@ -339,21 +309,21 @@ impl Holdings {
     }
 
     /// Records the objects whose files are there without a record. Removes nothing.
-    pub async fn recover(&self, directory: &Directory) -> Result<Recovered, HoldingsError> {
+    pub async fn recover(&self, view: &DirectoryView) -> Result<Recovered, HoldingsError> {
         let files: HashMap<ContentHash, u64> = self.inner.blobs.list().await?.into_iter().collect();
-        self.find_again(&files, directory).await
+        self.find_again(&files, view).await
     }
 
     async fn find_again(
         &self,
         files: &HashMap<ContentHash, u64>,
-        directory: &Directory,
+        view: &DirectoryView,
     ) -> Result<Recovered, HoldingsError> {
         let orphans: HashSet<ContentHash> = {
             let index = self.inner.index.read();
             files
                 .keys()
-                .filter(|hash| !index.references.contains_key(hash))
+                .filter(|hash| index.objects_of(**hash).next().is_none())
                 .copied()
                 .collect()
         };
@@ -362,13 +332,12 @@ impl Holdings {
             return Ok(found);
         }
         found.unmatched = orphans.clone();
-        for object in directory.objects.values() {
-            let Ok(hash) = object.content_id.parse::<ContentHash>() else {
-                continue;
-            };
-            if !orphans.contains(&hash) {
-                continue;
-            }
+        let theirs = |object: DataObject| {
+            let hash = object.content_id.hash().ok()?;
+            orphans.contains(&hash).then_some((object, hash))
+        };
+        let matching: Vec<_> = view.read().objects.iter().filter_map(theirs).collect();
+        for (object, hash) in matching {
             // Kept whatever its state. If it is not held, it is fetched again over the file.
             found.unmatched.remove(&hash);
             if files.get(&hash) != Some(&object.size) {

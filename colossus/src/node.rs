@@ -102,15 +102,14 @@ impl Node {
         our_buckets(&self.config, &self.view.read())
     }
 
-    /// Objects held and not accepted on chain, and their bytes. Walks all that is held.
+    /// Objects held and not accepted on chain, and their bytes.
     pub fn pending_totals(&self) -> (u64, u64) {
         let directory = self.view.read();
-        let pending = |id: &ObjectId| directory.object(*id).is_none_or(|known| !known.accepted);
-        let sizes = self.holdings.ids().into_iter().filter(pending);
-        let sizes = sizes
-            .filter_map(|id| self.holdings.get(id))
-            .map(|held| held.size);
-        sizes.fold((0, 0), |(count, bytes), size| (count + 1, bytes + size))
+        let pending = directory.objects.pending().iter();
+        let held = pending.filter_map(|id| self.holdings.get(*id));
+        held.fold((0, 0), |(count, bytes), held| {
+            (count + 1, bytes + held.size)
+        })
     }
 
     /// Passes on that an upload became durable. Hints only: whoever misses one finds the object in

@@ -7,10 +7,8 @@ use shared::{
     blob::BlobStore,
     chain::{
         Chain,
-        directory::Directory,
-        follower::{Follower, FollowerOptions},
+        follower::{DirectoryView, Follower, FollowerOptions},
     },
-    hash::ContentHash,
     ids::ObjectId,
     table::{Database, TableError},
 };
@@ -89,12 +87,11 @@ pub async fn rebuild_index(
     }
     let follower = Follower::start(chain, FollowerOptions::default()).await;
     let follower = follower.map_err(StartError::from)?;
-    let directory = follower.directory().read().clone();
     let path = index.clone();
     let database = blocking(move || Ok(Database::open(&path)?)).await?;
     let holdings = open_holdings(blobs, database.clone()).await?;
     let recovered = holdings
-        .recover(&directory)
+        .recover(&follower.directory())
         .await
         .map_err(StartError::from)?;
     let files = recovered.unmatched.len();
@@ -109,7 +106,7 @@ pub async fn rebuild_index(
     }
     let mut owed = 0;
     for object in &recovered.objects {
-        owed += usize::from(owe(config, &directory, &holdings, *object).await?);
+        owed += usize::from(owe(config, &follower.directory(), &holdings, *object).await?);
     }
     check_genesis(config, &database, genesis).await?;
     let flushed = database.flush().await;
@@ -132,23 +129,29 @@ fn move_dir(from: &std::path::Path, to: &std::path::Path) -> Result<(), RebuildE
 /// An object that nobody has accepted, in one of this node's buckets, is accepted by this node.
 async fn owe(
     config: &Config,
-    directory: &Directory,
+    view: &DirectoryView,
     holdings: &Holdings,
     object: ObjectId,
 ) -> Result<bool, StartError> {
-    let known = directory.object(object).filter(|known| !known.accepted);
-    let Some(known) = known else {
-        return Ok(false);
+    let found = {
+        let directory = view.read();
+        let known = directory.object(object).filter(|known| !known.accepted);
+        let Some(known) = known else {
+            return Ok(false);
+        };
+        let ours = our_buckets(config, &directory);
+        let stored_by = directory.bags.get(&known.bag).map(|bag| &bag.stored_by);
+        let bucket = stored_by.and_then(|buckets| buckets.intersection(&ours).next().copied());
+        bucket
+            .zip(known.content_id.hash().ok())
+            .map(|(bucket, hash)| (bucket, hash, known.bag))
     };
-    let ours = our_buckets(config, directory);
-    let stored_by = directory.bags.get(&known.bag).map(|bag| &bag.stored_by);
-    let bucket = stored_by.and_then(|buckets| buckets.intersection(&ours).next());
-    let (Some(bucket), Ok(hash)) = (bucket, known.content_id.parse::<ContentHash>()) else {
+    let Some((bucket, hash, bag)) = found else {
         return Ok(false);
     };
     let entry = OutboxEntry {
-        bucket: *bucket,
-        bag: known.bag,
+        bucket,
+        bag,
         stored_ms: now_ms(),
     };
     Ok(holdings

@@ -132,14 +132,13 @@ mod tests {
             size: 1,
             content_id: "x".into(),
             accepted,
-            state_bloat_bond: 0,
         };
         let bag = Bag {
             stored_by: buckets(stored_by),
             ..Bag::default()
         };
         Directory {
-            objects: [(OBJECT, object)].into(),
+            objects: [object].into(),
             bags: [(BAG, bag)].into(),
             ..Directory::default()
         }

@@ -44,7 +44,7 @@ pub struct WatchArgs {
 pub async fn run(home: &HomeArgs, args: &WatchArgs) -> Result<()> {
     let network = state::running_network(&home.dir)?;
     let object = find_object(&network, args.object).await?;
-    let hash: ContentHash = object.content_id.parse()?;
+    let hash: ContentHash = object.content_id.hash()?;
     let edge = match &args.edge {
         Some(edge) => edge.clone(),
         None => network
@@ -99,7 +99,7 @@ async fn find_object(network: &Network, id: ObjectId) -> Result<DataObject> {
     let head = chain.finalized_head().await?;
     let mut directory = chain.directory(head.hash).await?;
     let count = directory.objects.len();
-    directory.objects.remove(&id).with_context(|| {
+    directory.objects.remove(id).with_context(|| {
         format!(
             "data object {id} is not on chain (there are {count}): `devnet publish` prints the ids"
         )

@@ -31,6 +31,48 @@ pub enum ContentHashError {
     },
 }
 
+/// What the chain says of an object's content: a hash that can be checked, or a text that cannot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ContentId {
+    /// The multihash of a BLAKE3 digest.
+    Blake3(ContentHash),
+    /// Anything else, as it came.
+    Other(Box<str>),
+}
+
+impl ContentId {
+    /// The hash that the bytes must have, or why they cannot be verified.
+    pub fn hash(&self) -> Result<ContentHash, ContentHashError> {
+        match self {
+            Self::Blake3(hash) => Ok(*hash),
+            Self::Other(text) => text.parse(),
+        }
+    }
+}
+
+/// Base58 without leading zeros has one spelling only, so the text is not lost.
+impl From<&str> for ContentId {
+    fn from(text: &str) -> Self {
+        match text.parse() {
+            Ok(hash) => Self::Blake3(hash),
+            Err(_) => Self::Other(text.into()),
+        }
+    }
+}
+impl From<ContentHash> for ContentId {
+    fn from(hash: ContentHash) -> Self {
+        Self::Blake3(hash)
+    }
+}
+impl fmt::Display for ContentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blake3(hash) => hash.fmt(f),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
 impl ContentHash {
     /// The hash of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
@@ -120,6 +162,17 @@ mod tests {
             let text = hash.to_string();
             assert_eq!(text.len(), 46, "{text}");
             assert_eq!(text.parse(), Ok(hash));
+        }
+    }
+
+    #[test]
+    fn a_content_id_keeps_its_text() {
+        let hash = ContentHash::of(b"a");
+        let text = hash.to_string();
+        assert_eq!(ContentId::from(text.as_str()), ContentId::Blake3(hash));
+        for text in [text.as_str(), &format!("1{text}"), "Qm", ""] {
+            assert_eq!(ContentId::from(text).to_string(), text);
+            assert_eq!(ContentId::from(text).hash(), text.parse());
         }
     }
 

@@ -1,9 +1,11 @@
 //! Newtypes for every id of the chain. Text becomes an id once, at the edge of the process; inside,
-//! an id of one kind cannot be passed for another.
+//! an id of one kind cannot be passed for another. `Encode` and `Decode` are SCALE, for snapshots on
+//! disk.
 
 use std::{fmt, str::FromStr};
 
 use blake2::{Blake2b512, Digest};
+use codec::{Decode, Encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A text that is not the id it should be: what was expected, and the text.
@@ -38,7 +40,7 @@ fn canonical_decimal(text: &str) -> Option<u64> {
 macro_rules! decimal_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
         pub struct $name(pub u64);
 
         impl fmt::Display for $name {
@@ -105,7 +107,7 @@ decimal_id!(
 );
 
 /// A distribution bucket: its family and its index there, written `family:index`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct DistributionBucketId {
     /// The family.
     pub family: DistributionFamilyId,
@@ -134,7 +136,7 @@ impl FromStr for DistributionBucketId {
 text_serde!(DistributionBucketId);
 
 /// The working groups of the chain, in the order of its enum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[allow(missing_docs)]
 pub enum WorkingGroup {
     Forum,
@@ -173,7 +175,7 @@ impl WorkingGroup {
 
 /// A bag: the unit of assignment to buckets. Static bags always exist, dynamic ones belong to a
 /// member or a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum BagId {
     /// `static:council`
     Council,
@@ -224,7 +226,7 @@ impl FromStr for BagId {
 text_serde!(BagId);
 
 /// A block hash.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct BlockHash(pub [u8; 32]);
 
 impl fmt::Display for BlockHash {
@@ -254,7 +256,7 @@ pub const SS58_PREFIX: u16 = 126;
 
 /// An account: a public key, written as an SS58 address with prefix 126.
 /// Format: <https://docs.substrate.io/reference/address-formats/>.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct AccountId(pub [u8; 32]);
 
 fn ss58_checksum(payload: &[u8]) -> [u8; 2] {

@@ -18,6 +18,7 @@
 //! | [`config`] | file < environment < flags, errors that name key and layer, sizes and times as people write them |
 //! | [`cli`] | what the nodes' command lines have in common |
 //! | [`graphiql`] | the page on which people try a GraphQL endpoint out, self-contained |
+//! | [`paged`] | a sorted map that is little larger than its entries |
 //! | [`range`] | HTTP byte ranges, pure |
 //! | [`serve`] | the byte path: immutable files with ranges and conditional requests |
 //! | [`supervise`] | exit codes, the stop signal, the watchdog of critical actors |
@@ -36,6 +37,7 @@ pub mod hash;
 pub mod ids;
 pub mod metadata;
 pub mod p2p;
+pub mod paged;
 pub mod range;
 pub mod serve;
 pub mod supervise;

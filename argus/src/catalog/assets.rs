@@ -65,7 +65,7 @@ impl Assets {
         for bag in directory.bags_distributed_by(&scope.buckets(directory)) {
             directory
                 .objects_of(bag)
-                .filter_map(servable)
+                .filter_map(|object| servable(&object))
                 .for_each(|asset| assets.insert(asset));
         }
         assets
@@ -132,7 +132,7 @@ impl Assets {
             let object = directory
                 .object(id)
                 .filter(|object| scope.serves(directory, object.bag));
-            if let Some(asset) = object.and_then(servable) {
+            if let Some(asset) = object.as_ref().and_then(servable) {
                 self.insert(asset);
             }
         }
@@ -157,7 +157,7 @@ impl Assets {
 
 /// The object as an asset: accepted, and with a hash that can be verified.
 fn servable(object: &DataObject) -> Option<Asset> {
-    let hash = object.content_id.parse().ok()?;
+    let hash = object.content_id.hash().ok()?;
     let content = Content {
         hash,
         size: object.size,
@@ -180,10 +180,10 @@ pub fn explain(scope: &Scope, directory: &Directory, id: ObjectId) -> Lookup {
     if !object.accepted {
         return Lookup::NotAccepted;
     }
-    match servable(object) {
+    match servable(&object) {
         Some(asset) => Lookup::Here(asset),
         None => Lookup::Unverifiable {
-            content_id: object.content_id.clone(),
+            content_id: object.content_id.to_string(),
         },
     }
 }

@@ -430,6 +430,7 @@ impl fmt::Display for SubmitError {
 }
 
 /// Submitting is not to be cut off in the middle, so it runs on its own and only the waiting ends.
+/// A batch that was given up may still get into a block, but not beside a next one made before.
 async fn submit(
     chain: Arc<dyn Chain>,
     signer: Option<Signer>,
@@ -444,7 +445,7 @@ async fn submit(
             after_ms: timeout.as_millis() as u64,
         })
     };
-    let running = tokio::spawn(async move { chain.submit(&signer, call).await });
+    let running = tokio::spawn(async move { chain.submit_alone(&signer, call).await });
     match tokio::time::timeout(timeout, running).await {
         Ok(Ok(result)) => result.map_err(SubmitError::Chain),
         Ok(Err(_)) | Err(_) => Err(timed_out()),

@@ -28,7 +28,7 @@ pub fn judge(
     now_ms: u64,
 ) -> Result<Worthy, Outcome> {
     let object = directory.object(file.object).ok_or(Outcome::Unknown)?;
-    let bucket = owing_bucket(directory, ours, object).ok_or(Outcome::NotOwed)?;
+    let bucket = owing_bucket(directory, ours, &object).ok_or(Outcome::NotOwed)?;
     if object.size != file.len {
         return Err(Outcome::WrongSize {
             expected: object.size,
@@ -37,9 +37,9 @@ pub fn judge(
     }
     let hash = object
         .content_id
-        .parse()
+        .hash()
         .map_err(|_| Outcome::Unverifiable {
-            content_id: object.content_id.clone(),
+            content_id: object.content_id.to_string(),
         })?;
     let debt = (!object.accepted).then_some(OutboxEntry {
         bucket,
@@ -91,11 +91,10 @@ mod tests {
                 id: ObjectId(id),
                 bag,
                 size: 10,
-                content_id: content_id.to_owned(),
+                content_id: content_id.into(),
                 accepted,
-                state_bloat_bond: 0,
             };
-            directory.objects.insert(object.id, object);
+            directory.objects.insert(object);
         }
         for (bag, buckets) in [(BAG, [3, 4]), (FOREIGN_BAG, [3, 5])] {
             let stored_by = buckets.map(StorageBucketId).into();

@@ -141,7 +141,7 @@ fn on_chain(node: &Node, object: ObjectId) -> (Option<OnChain>, Vec<Debtor>) {
     let on_chain = OnChain {
         bag: known.bag,
         size: known.size,
-        content_id: known.content_id.clone(),
+        content_id: known.content_id.to_string(),
         accepted: known.accepted,
         our_buckets: buckets.intersection(&ours).copied().collect(),
         buckets,

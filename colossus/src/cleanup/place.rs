@@ -41,8 +41,8 @@ pub fn surplus(
 ) -> Option<Surplus> {
     let Some(known) = directory.object(object) else {
         // Ids are given in ascending order and never twice: one below the newest has been given.
-        let newest = directory.objects.last_key_value();
-        let was_there = seen || newest.is_some_and(|(newest, _)| *newest > object);
+        let newest = directory.objects.newest();
+        let was_there = seen || newest.is_some_and(|newest| newest >= object);
         return Some(match was_there {
             true => Surplus::Deleted { block: at },
             false => Surplus::NotSeen,
@@ -112,19 +112,18 @@ mod tests {
             id: ObjectId(5),
             bag: BAG,
             size: 1,
-            content_id: String::new(),
+            content_id: "".into(),
             accepted: true,
-            state_bloat_bond: 0,
         };
         let bag = Bag {
             stored_by: stored_by.iter().copied().map(StorageBucketId).collect(),
-            objects: [ObjectId(5)].into(),
+            objects: [ObjectId(5)].into_iter().collect(),
             ..Bag::default()
         };
         Directory {
             storage_buckets: [(0, 1), (1, 2), (2, 2), (3, 3)].map(bucket).into(),
             bags: [(BAG, bag)].into(),
-            objects: [(ObjectId(5), object)].into(),
+            objects: [object].into(),
             ..Directory::default()
         }
     }

@@ -42,7 +42,7 @@ impl Holdings {
     pub fn pinned(&self, object: ObjectId) -> Option<(Held, Pin)> {
         // Removal looks at the pins under the same lock: it sees this one, or this sees no object.
         let index = self.inner.index.read();
-        let held = *index.held.get(&object)?;
+        let held = index.get(object)?;
         Some((held, self.pin(held.hash)))
     }
 

@@ -52,13 +52,10 @@ impl Holdings {
     /// it was the last of its hash.
     fn take_out(&self, object: ObjectId) -> (Released, bool) {
         let mut index = self.inner.index.write();
-        let Some(held) = index.held.get(&object).copied() else {
+        let Some(held) = index.get(object) else {
             return (Released::NotHeld, false);
         };
-        let is_last = index
-            .references
-            .get(&held.hash)
-            .is_none_or(|blob| blob.0 <= 1);
+        let is_last = index.objects_of(held.hash).nth(1).is_none();
         let readers = self.inner.pins.readers(&held.hash);
         if is_last && readers > 0 {
             return (Released::BeingRead(readers), false);

@@ -1,6 +1,9 @@
 //! Tests of the module above.
 
-use shared::{chain::directory::DataObject, ids::ChannelId};
+use shared::{
+    chain::{BlockRef, directory::Directory},
+    ids::ChannelId,
+};
 
 use super::*;
 
@@ -37,16 +40,14 @@ impl Bench {
     }
 }
 
-fn on_chain(id: u64, bytes: &[u8]) -> (ObjectId, DataObject) {
-    let object = DataObject {
+fn on_chain(id: u64, bytes: &[u8]) -> DataObject {
+    DataObject {
         id: ObjectId(id),
         bag: BagId::Channel(ChannelId(1)),
         size: bytes.len() as u64,
-        content_id: ContentHash::of(bytes).to_string(),
+        content_id: ContentHash::of(bytes).into(),
         accepted: false,
-        state_bloat_bond: 0,
-    };
-    (object.id, object)
+    }
 }
 
 fn entry() -> OutboxEntry {
@@ -119,8 +120,9 @@ async fn table_files_and_chain_are_brought_together() {
         .into(),
         ..Directory::default()
     };
+    let view = DirectoryView::new(directory, BlockRef::NOWHERE);
 
-    let report = holdings.reconcile(&directory).await.unwrap();
+    let report = holdings.reconcile(&view).await.unwrap();
     let expected = Reconciled {
         records_dropped: 1,
         objects_found: vec![ObjectId(3)],
@@ -130,7 +132,7 @@ async fn table_files_and_chain_are_brought_together() {
     assert_eq!(report, expected);
     assert_eq!(holdings.ids(), [ObjectId(1), ObjectId(3)]);
     assert_eq!(
-        holdings.reconcile(&directory).await.unwrap(),
+        holdings.reconcile(&view).await.unwrap(),
         Reconciled::default()
     );
 }

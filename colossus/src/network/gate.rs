@@ -242,8 +242,8 @@ impl Gate {
         if !peer.note_nonce(said.nonce) {
             return Verdict::Ignore(Refusal::Replayed);
         }
-        match context.directory.objects.get(&said.object) {
-            Some(known) if known.size != said.size || known.content_id != said.hash.to_string() => {
+        match context.directory.object(said.object) {
+            Some(known) if known.size != said.size || known.content_id != said.hash.into() => {
                 Verdict::Reject(Refusal::NotWhatTheChainSays)
             }
             // Unknown objects pass: the sender's view of the chain may be ahead of this node's.

@@ -2,7 +2,7 @@
 //! which the watchdog notices.
 //!
 //! What it tells are hints with a safety net: when a mailbox is full, everything is looked at again
-//! a moment later, and in any case from time to time.
+//! a moment later, and in any case from time to time: in short steps, with other work in between.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,7 +19,7 @@ use shared::{
     ids::{ObjectId, StorageBucketId},
 };
 
-use super::core::{News, Scene, operators};
+use super::core::{News, Round, Scene, operators};
 use crate::{
     accept::actor::{AcceptActor, ObjectsSettled},
     cleanup::actor::{ChainChanged, CleanupActor, LookAtAll},
@@ -35,6 +35,8 @@ use crate::{
 const LOOK_AT_ALL_INTERVAL: Duration = Duration::from_secs(300);
 /// How soon everything is compared after a message was lost.
 const LOOK_AGAIN_DELAY: Duration = Duration::from_secs(1);
+/// Objects that are compared before the node does something else.
+const LOOK_AT_ONCE: usize = 2_000;
 /// How often the gauges of what is held are set.
 const GAUGE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -57,6 +59,7 @@ pub struct ObligationsActor {
     readers: Readers,
     metrics: Metrics,
     operators: BTreeMap<StorageBucketId, StorageNode>,
+    round: Round,
     again: Option<SpawnHandle>,
 }
 
@@ -70,7 +73,7 @@ impl ObligationsActor {
         metrics: Metrics,
     ) -> Self {
         let view = follower.directory();
-        let (operators, again) = (BTreeMap::new(), None);
+        let (operators, round, again) = (BTreeMap::new(), Round::Done, None);
         let follower = Some(follower);
         Self {
             config,
@@ -80,27 +83,50 @@ impl ObligationsActor {
             readers,
             metrics,
             operators,
+            round,
             again,
         }
     }
 
+    /// Begins a round, from the start if one is under way.
     fn look_at_all(&mut self, ctx: &mut Context<Self>) {
-        let held = self.holdings.ids();
-        let news = {
+        self.operators = operators(&self.view.read());
+        self.round = Round::START;
+        self.schedule_look(Duration::ZERO, ctx);
+    }
+
+    fn look_further(&mut self, ctx: &mut Context<Self>) {
+        let (news, next) = {
             let directory = self.view.read();
-            self.operators = operators(&directory);
             let ours = our_buckets(&self.config, &directory);
             let holds = |object| self.holdings.contains(object);
+            let held_from = |from, max| self.holdings.ids_from(from, max);
             Scene {
                 directory: &directory,
                 ours: &ours,
                 holds: &holds,
             }
-            .look_at_all(&held)
+            .look_further(self.round, LOOK_AT_ONCE, held_from)
         };
-        self.tell(news, ctx);
-        if !hint(&self.readers.cleanup, LookAtAll, "cleanup", &self.metrics) {
-            self.look_again(ctx);
+        let cleanup_told = self.round != Round::START
+            || hint(&self.readers.cleanup, LookAtAll, "cleanup", &self.metrics);
+        if !(self.tell(news) && cleanup_told) {
+            // The same step again: what was told twice does no harm.
+            self.schedule_look(LOOK_AGAIN_DELAY, ctx);
+            return;
+        }
+        self.round = next;
+        if self.round != Round::Done {
+            self.schedule_look(Duration::ZERO, ctx);
+        }
+    }
+
+    fn schedule_look(&mut self, delay: Duration, ctx: &mut Context<Self>) {
+        if self.again.is_none() {
+            self.again = Some(ctx.run_later(delay, |actor, ctx| {
+                actor.again = None;
+                actor.look_further(ctx);
+            }));
         }
     }
 
@@ -146,12 +172,15 @@ impl ObligationsActor {
             }
             .look_at_changes(changes)
         };
-        self.tell(news, ctx);
-        self.tell_cleanup(changes, ctx);
+        let told = self.tell(news);
+        if !(self.tell_cleanup(changes) && told) {
+            self.round = Round::START;
+            self.schedule_look(LOOK_AGAIN_DELAY, ctx);
+        }
     }
 
-    /// What is held and may be owed no longer, or again.
-    fn tell_cleanup(&mut self, changes: &Changes, ctx: &mut Context<Self>) {
+    /// What is held and may be owed no longer, or again; says whether it was taken.
+    fn tell_cleanup(&self, changes: &Changes) -> bool {
         let held = |id: &&ObjectId| self.holdings.contains(**id);
         let deleted = changes.objects_removed.keys().filter(held);
         let touched = changes.objects_moved.keys().chain(&changes.objects_added);
@@ -160,15 +189,11 @@ impl ObligationsActor {
             objects: touched.filter(held).copied().collect(),
             bags: changes.bags_stored.iter().copied().collect(),
         };
-        if message.is_empty() {
-            return;
-        }
-        if !hint(&self.readers.cleanup, message, "cleanup", &self.metrics) {
-            self.look_again(ctx);
-        }
+        message.is_empty() || hint(&self.readers.cleanup, message, "cleanup", &self.metrics)
     }
 
-    fn tell(&mut self, news: News, ctx: &mut Context<Self>) {
+    /// Passes news on; says whether all of it was taken.
+    fn tell(&self, news: News) -> bool {
         let (readers, metrics) = (&self.readers, &self.metrics);
         let mut told = true;
         if !news.wanted.is_empty() || !news.unwanted.is_empty() {
@@ -186,19 +211,7 @@ impl ObligationsActor {
                 metrics,
             );
         }
-        if !told {
-            self.look_again(ctx);
-        }
-    }
-
-    /// Something could not be told.
-    fn look_again(&mut self, ctx: &mut Context<Self>) {
-        if self.again.is_none() {
-            self.again = Some(ctx.run_later(LOOK_AGAIN_DELAY, |actor, ctx| {
-                actor.again = None;
-                actor.look_at_all(ctx);
-            }));
-        }
+        told
     }
 
     fn set_gauges(&mut self) {

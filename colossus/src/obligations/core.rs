@@ -1,7 +1,13 @@
 //! Compares the directory with what is held. Pure: a directory, a set of ids, and what to look at go
 //! in, news for the other actors come out.
+//!
+//! After a block only what changed is looked at. Everything is compared in a [`Round`] of short
+//! steps: with a million objects one look at all of them would hold up the node.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use shared::{
     chain::directory::{Changes, DataObject, Directory, StorageNode},
@@ -34,15 +40,74 @@ pub struct Scene<'a> {
     pub holds: &'a dyn Fn(ObjectId) -> bool,
 }
 
+/// How far a comparison of everything has come. What changes behind it is told by the blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Round {
+    /// Next is this object of this bag, or what comes after them; `None`: the first bag.
+    Owed(Option<(BagId, ObjectId)>),
+    /// Next is this object of those held, or what comes after it.
+    Held(ObjectId),
+    /// Everything was looked at.
+    Done,
+}
+
+impl Round {
+    /// Nothing was looked at.
+    pub const START: Self = Self::Owed(None);
+}
+
 impl Scene<'_> {
-    /// News of everything. `held` are the ids of all that is held.
-    pub fn look_at_all(&self, held: &[ObjectId]) -> News {
-        let mut news = News::default();
-        for bag in self.directory.bags.keys() {
-            self.look_at_bag(*bag, &mut news);
+    /// News of the next objects of a round, no more than about `max` of them, and where the round
+    /// stands then. `held_from` gives the first ids held from one on, ascending, and no more than
+    /// asked for.
+    pub fn look_further(
+        &self,
+        round: Round,
+        max: usize,
+        held_from: impl Fn(ObjectId, usize) -> Vec<ObjectId>,
+    ) -> (News, Round) {
+        match round {
+            Round::Owed(from) => self.look_at_owed(from, max),
+            Round::Held(from) => self.look_at_held(&held_from(from, max), max),
+            Round::Done => (News::default(), Round::Done),
         }
+    }
+
+    fn look_at_owed(&self, from: Option<(BagId, ObjectId)>, max: usize) -> (News, Round) {
+        let mut news = News::default();
+        let mut left = max;
+        let start = from.map_or(Bound::Unbounded, |(bag, _)| Bound::Included(bag));
+        for (id, bag) in self.directory.bags.range((start, Bound::Unbounded)) {
+            let first = match from {
+                Some((bag, object)) if bag == *id => object,
+                _ => ObjectId(0),
+            };
+            if left == 0 {
+                return (news, Round::Owed(Some((*id, first))));
+            }
+            let sources = self.sources_of(*id);
+            let mut objects = bag.objects.from(first);
+            for object in objects.by_ref().take(left) {
+                if let Some(known) = self.directory.object(object) {
+                    self.look_at_object(&known, sources.clone(), &mut news);
+                }
+                left -= 1;
+            }
+            if let Some(next) = objects.next() {
+                return (news, Round::Owed(Some((*id, next))));
+            }
+            // A bag costs a look even if it is empty.
+            left = left.saturating_sub(1);
+        }
+        (news, Round::Held(ObjectId(0)))
+    }
+
+    fn look_at_held(&self, held: &[ObjectId], max: usize) -> (News, Round) {
+        let mut news = News::default();
         for object in held {
             match self.directory.object(*object) {
+                // Uploaded before this node saw the block that created it: the chain was asked.
+                None if Some(*object) > self.directory.objects.newest() => {}
                 None => {
                     news.settled.push((*object, Settlement::Gone));
                 }
@@ -52,7 +117,12 @@ impl Scene<'_> {
                 Some(_) => {}
             }
         }
-        news
+        let next = held.last().filter(|_| held.len() >= max);
+        let next = next.and_then(|last| last.0.checked_add(1));
+        (
+            news,
+            next.map_or(Round::Done, |next| Round::Held(ObjectId(next))),
+        )
     }
 
     /// News of what changed.
@@ -70,7 +140,7 @@ impl Scene<'_> {
         for object in touched {
             if let Some(known) = self.directory.object(*object) {
                 let sources = self.sources_of(known.bag);
-                self.look_at_object(known, sources, &mut news);
+                self.look_at_object(&known, sources, &mut news);
             }
         }
         for object in &changes.objects_accepted {
@@ -86,7 +156,7 @@ impl Scene<'_> {
     fn look_at_bag(&self, bag: BagId, news: &mut News) {
         let sources = self.sources_of(bag);
         for object in self.directory.objects_of(bag) {
-            self.look_at_object(object, sources.clone(), news);
+            self.look_at_object(&object, sources.clone(), news);
         }
     }
 
@@ -101,7 +171,7 @@ impl Scene<'_> {
             return;
         }
         // Other content ids cannot be verified, so their bytes cannot be told from any others.
-        let (Some(sources), Ok(hash)) = (sources, object.content_id.parse()) else {
+        let (Some(sources), Ok(hash)) = (sources, object.content_id.hash()) else {
             news.unwanted.push(object.id);
             return;
         };
@@ -157,16 +227,14 @@ mod tests {
         BagId::Channel(ChannelId(n))
     }
 
-    fn object(id: u64, bag_number: u64, accepted: bool) -> (ObjectId, DataObject) {
-        let object = DataObject {
+    fn object(id: u64, bag_number: u64, accepted: bool) -> DataObject {
+        DataObject {
             id: ObjectId(id),
             bag: bag(bag_number),
             size: 10,
-            content_id: ContentHash::of(&id.to_le_bytes()).to_string(),
+            content_id: ContentHash::of(&id.to_le_bytes()).into(),
             accepted,
-            state_bloat_bond: 0,
-        };
-        (object.id, object)
+        }
     }
 
     /// Buckets 0 and 1 of two workers; bag 1 is in both, bag 2 only in bucket 1.
@@ -212,15 +280,45 @@ mod tests {
         })
     }
 
+    /// A whole round in steps of `max`.
+    fn look_at_all(scene: &Scene<'_>, held: &[u64], max: usize) -> News {
+        let held_from = |from: ObjectId, max: usize| {
+            let held = held.iter().copied().map(ObjectId);
+            held.filter(|id| *id >= from).take(max).collect()
+        };
+        let (mut all, mut round) = (News::default(), Round::START);
+        while round != Round::Done {
+            let (news, next) = scene.look_further(round, max, held_from);
+            let seen = news.wanted.len() + news.unwanted.len();
+            assert!(seen <= max && news.settled.len() <= max, "{news:?}");
+            assert_ne!(next, round, "a step goes further");
+            all.wanted.extend(news.wanted);
+            all.unwanted.extend(news.unwanted);
+            all.settled.extend(news.settled);
+            round = next;
+        }
+        all
+    }
+
+    #[test]
+    fn a_round_in_small_steps_sees_what_one_step_sees() {
+        let directory = directory();
+        for held in [&[][..], &[1], &[0, 1, 3], &[0, 2, 9, 10]] {
+            let at_once = look(&directory, held, |scene| look_at_all(scene, held, 100));
+            for max in 1..6 {
+                let in_steps = look(&directory, held, |scene| look_at_all(scene, held, max));
+                assert_eq!(in_steps, at_once, "steps of {max}, held {held:?}");
+            }
+        }
+    }
+
     fn ids(news: &News) -> Vec<u64> {
         news.wanted.iter().map(|(id, _)| id.0).collect()
     }
 
     #[test]
     fn owed_minus_held_is_wanted() {
-        let news = look(&directory(), &[1], |scene| {
-            scene.look_at_all(&[ObjectId(1)])
-        });
+        let news = look(&directory(), &[1], |scene| look_at_all(scene, &[1], 100));
         assert_eq!(ids(&news), [2]);
         let want = &news.wanted[0].1;
         assert!(!want.accepted);
@@ -235,17 +333,23 @@ mod tests {
 
     #[test]
     fn what_is_held_and_gone_is_settled_once_found() {
-        let news = look(&directory(), &[1, 9], |scene| {
-            scene.look_at_all(&[ObjectId(1), ObjectId(9)])
+        let news = look(&directory(), &[0, 1], |scene| {
+            look_at_all(scene, &[0, 1], 100)
         });
-        assert!(news.settled.contains(&(ObjectId(9), Settlement::Gone)));
+        assert!(news.settled.contains(&(ObjectId(0), Settlement::Gone)));
+    }
+
+    #[test]
+    fn what_is_newer_than_the_directory_is_not_gone() {
+        let news = look(&directory(), &[4], |scene| look_at_all(scene, &[4], 100));
+        assert!(news.settled.is_empty(), "{news:?}");
     }
 
     #[test]
     fn changes_touch_only_what_changed() {
         let mut directory = directory();
-        let (gone, last) = object(1, 1, true);
-        directory.objects.remove(&gone);
+        let gone = ObjectId(1);
+        let last = directory.objects.remove(gone).unwrap();
         let changes = Changes {
             objects_added: [ObjectId(2)].into(),
             objects_accepted: [ObjectId(3)].into(),
@@ -277,9 +381,11 @@ mod tests {
     #[test]
     fn foreign_content_ids_are_not_wanted() {
         let mut directory = directory();
-        let foreign = directory.objects.get_mut(&ObjectId(2)).unwrap();
-        foreign.content_id = "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG".into();
-        let news = look(&directory, &[1], |scene| scene.look_at_all(&[ObjectId(1)]));
+        directory.objects.insert(DataObject {
+            content_id: "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG".into(),
+            ..object(2, 1, false)
+        });
+        let news = look(&directory, &[1], |scene| look_at_all(scene, &[1], 100));
         assert!(ids(&news).is_empty());
     }
 }

@@ -31,7 +31,10 @@ pub fn held_within(
         return Vec::new();
     }
     let ids: Vec<ObjectId> = match view.read().bags.get(&bag) {
-        Some(known) => known.objects.range(first..=last).copied().collect(),
+        Some(known) => {
+            let from = known.objects.from(first);
+            from.take_while(|id| *id <= last).collect()
+        }
         None => Vec::new(),
     };
     ids.into_iter()

@@ -3,29 +3,39 @@
 //!
 //! - `apply`: how each event changes the directory, and what a node has to look at afterwards
 //! - `queries`: the questions nodes ask
+//! - `objects`: the data objects, packed
+//! - [`snapshot`]: a directory as a file, to go on from after a restart
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use codec::{Decode, Encode};
+
 use super::event::Voucher;
-use crate::ids::{
-    AccountId, BagId, DistributionBucketId, DistributionFamilyId, ObjectId, StorageBucketId,
-    WorkerId,
+use crate::{
+    hash::ContentId,
+    ids::{
+        AccountId, BagId, DistributionBucketId, DistributionFamilyId, ObjectId, StorageBucketId,
+        WorkerId,
+    },
 };
 
 mod apply;
+mod objects;
 mod queries;
+pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use apply::Changes;
 pub(super) use apply::endpoint_in;
+pub use objects::{ObjectIds, Objects};
 pub use queries::{DistributionOperator, StorageNode};
 
 /// The directory at one block.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Directory {
     /// All data objects.
-    pub objects: BTreeMap<ObjectId, DataObject>,
+    pub objects: Objects,
     /// Bags that exist in state, with their assignment.
     pub bags: BTreeMap<BagId, Bag>,
     /// Storage buckets.
@@ -49,12 +59,10 @@ pub struct DataObject {
     pub bag: BagId,
     /// Bytes.
     pub size: u64,
-    /// Content id as on chain; `content_id.parse::<ContentHash>()` tells whether it can be verified.
-    pub content_id: String,
+    /// Content id as on chain; [`ContentId::hash`] tells whether it can be verified.
+    pub content_id: ContentId,
     /// Has a storage bucket confirmed that it holds the bytes?
     pub accepted: bool,
-    /// Bond paid for it.
-    pub state_bloat_bond: u128,
 }
 
 /// A bag and the buckets it is assigned to.
@@ -65,11 +73,11 @@ pub struct Bag {
     /// Distribution buckets that may serve them.
     pub distributed_by: BTreeSet<DistributionBucketId>,
     /// Ids of its objects.
-    pub objects: BTreeSet<ObjectId>,
+    pub objects: ObjectIds,
 }
 
 /// Who operates a storage bucket.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub enum StorageOperator {
     /// Nobody.
     #[default]
@@ -88,7 +96,7 @@ pub enum StorageOperator {
 }
 
 /// A storage bucket.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct StorageBucket {
     /// Its operator.
     pub operator: StorageOperator,
@@ -99,14 +107,14 @@ pub struct StorageBucket {
 }
 
 /// A distribution bucket family.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Family {
     /// Region name from metadata, when known.
     pub region: Option<String>,
 }
 
 /// A distribution bucket.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct DistributionBucket {
     /// May new bags choose it?
     pub accepting_new_bags: bool,

@@ -45,7 +45,7 @@ pub struct NewObject {
 }
 
 /// Limits and use of a storage bucket.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, codec::Encode, codec::Decode)]
 pub struct Voucher {
     /// Bytes the bucket may take.
     pub size_limit: u64,

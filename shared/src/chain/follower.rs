@@ -3,11 +3,13 @@
 //!
 //! - `view`: shared read access to the current directory
 //! - `status`: how far we are, for status pages and metrics
+//! - [`resume`]: the directory kept on disk, to go on from after a restart
 //! - `scan`: where operators listen, looked for in the events of past blocks
 //! - [`blocks`]: the same blocks for those who want all of them and keep their own state
 
 use std::{collections::BTreeMap, collections::BTreeSet, sync::Arc, time::Duration};
 
+use futures::{StreamExt, stream};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tracing::{error, info, warn};
 
@@ -20,6 +22,7 @@ use super::{
 use crate::ids::WorkerId;
 
 pub mod blocks;
+pub mod resume;
 mod scan;
 mod status;
 #[cfg(test)]
@@ -27,9 +30,16 @@ mod tests;
 mod view;
 
 pub use blocks::{BlocksError, blocks_from};
+pub use resume::ResumeOptions;
 pub use scan::Operator;
 pub use status::{Status, StatusMetrics, StatusView};
 pub use view::DirectoryView;
+
+/// Blocks that are fetched at the same time when there are several to follow.
+const BLOCKS_IN_FLIGHT: usize = 8;
+/// After so many answers in a row that asking again does not cure, the state is read anew: a node
+/// that keeps no old state cannot tell what happened in old blocks.
+const HOPELESS_ANSWERS_MAX: u32 = 3;
 
 /// How a follower behaves.
 #[derive(Debug, Clone)]
@@ -45,6 +55,9 @@ pub struct FollowerOptions {
     pub stalled_after: Duration,
     /// How many past blocks are searched for operators' endpoints at most.
     pub metadata_scan_blocks_max: u32,
+    /// Keep the directory on disk and go on from there; `None` reads it from the chain's state at
+    /// every start.
+    pub resume: Option<ResumeOptions>,
     /// Updates that may wait for the consumer; then the follower waits too.
     pub updates_waiting_max: usize,
     /// Endpoints of storage workers that count until the chain says otherwise.
@@ -61,6 +74,7 @@ impl Default for FollowerOptions {
             retry_delay_max: Duration::from_secs(10),
             stalled_after: Duration::from_secs(60),
             metadata_scan_blocks_max: 50_000,
+            resume: None,
             updates_waiting_max: 256,
             storage_endpoints: BTreeMap::new(),
             distribution_endpoints: BTreeMap::new(),
@@ -72,8 +86,8 @@ impl Default for FollowerOptions {
 /// to look at, and the directory tells how it is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Update {
-    /// The directory was read anew from the chain's state: everything has to be looked at. The
-    /// first update is always this one.
+    /// The directory was read anew, from the chain's state or from disk: everything has to be looked
+    /// at. The first update is always this one.
     Reloaded {
         /// The block it stands at.
         at: BlockRef,
@@ -101,8 +115,8 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Loads the directory at the newest finalised block and starts to follow. Fails if the chain
-    /// cannot be read now; afterwards failures are retried for ever and show in the status.
+    /// Takes up the directory that was kept on disk, or loads it at the newest finalised block, and
+    /// starts to follow. Fails if the chain cannot be read now; afterwards failures are retried for ever and show in the status.
     pub async fn start(
         chain: Arc<dyn Chain>,
         options: FollowerOptions,
@@ -118,8 +132,10 @@ impl Follower {
             updates: sender,
             heard: BTreeSet::new(),
             scan: scan::Scan::idle(),
+            hopeless: 0,
+            keeper: None,
         };
-        work.reload().await?;
+        work.begin().await?;
         let task = tokio::spawn(work.run());
         Ok(Self {
             directory,
@@ -183,6 +199,9 @@ struct Work {
     /// finds about them is older.
     heard: BTreeSet<Operator>,
     scan: scan::Scan,
+    /// Answers in a row that asking again does not cure.
+    hopeless: u32,
+    keeper: Option<resume::Keeper>,
 }
 
 impl Work {
@@ -191,10 +210,14 @@ impl Work {
         let mut backoff = Backoff::new(min, max);
         loop {
             match self.step().await {
-                Ok(()) => backoff.reset(),
+                Ok(()) => {
+                    self.hopeless = 0;
+                    backoff.reset();
+                }
                 Err(Hindrance::NobodyListens) => return,
                 Err(Hindrance::Chain(error)) => {
                     self.status.failed(&error);
+                    self.give_up_on_blocks(&error).await;
                     let delay = backoff.delay();
                     warn!(%error, retry_in_ms = delay.as_millis(), "the chain cannot be followed");
                     tokio::time::sleep(delay).await;
@@ -203,8 +226,74 @@ impl Work {
         }
     }
 
+    /// Takes up where the last run ended, or reads the directory from the chain's state.
+    async fn begin(&mut self) -> Result<(), ChainError> {
+        if let Some(options) = self.options.resume.clone() {
+            let genesis = self.chain.genesis_hash().await?;
+            let found = resume::take_up(self.chain.as_ref(), &options, genesis).await?;
+            self.keeper = Some(resume::Keeper::new(options, genesis));
+            if let Some((directory, at)) = found {
+                info!(
+                    block = at.number,
+                    objects = directory.objects.len(),
+                    "directory taken up from disk"
+                );
+                self.stand_at(directory, at);
+                return self.catch_up().await;
+            }
+        }
+        self.reload().await
+    }
+
+    /// Applies the blocks up to the newest, and tells of all of it as one whole directory.
+    async fn catch_up(&mut self) -> Result<(), ChainError> {
+        let head = self.chain.finalized_head().await?;
+        self.status.head(head, self.chain.endpoint());
+        let chain = self.chain.clone();
+        let mut blocks = stream::iter(self.directory.at().number + 1..=head.number)
+            .map(|number| chain.block(number))
+            .buffered(BLOCKS_IN_FLIGHT);
+        while let Some(block) = blocks.next().await {
+            let block = match block {
+                Err(error) if error.is_retryable() => return Err(error),
+                Ok(block) if block.parent == self.directory.at().hash => block,
+                Err(_) | Ok(_) => {
+                    warn!(
+                        "the blocks since cannot be read or do not fit: reading the directory anew"
+                    );
+                    return self.reload().await;
+                }
+            };
+            self.apply(&block);
+        }
+        self.tell_of_whole().await;
+        Ok(())
+    }
+
+    /// Blocks that cannot be read any more are skipped by reading the state.
+    async fn give_up_on_blocks(&mut self, error: &ChainError) {
+        if error.is_retryable() && !matches!(error, ChainError::NoSuchBlock(_)) {
+            self.hopeless = 0;
+            return;
+        }
+        self.hopeless += 1;
+        if self.hopeless < HOPELESS_ANSWERS_MAX {
+            return;
+        }
+        self.hopeless = 0;
+        error!(%error, "blocks cannot be followed from here: reading the directory anew");
+        self.status.reloaded();
+        if let Err(error) = self.reload().await {
+            self.status.failed(&error);
+            warn!(%error, "the directory cannot be read anew");
+        }
+    }
+
     /// Waits for the next thing to happen and handles it.
     async fn step(&mut self) -> Result<(), Hindrance> {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.keep_if_due(&self.directory, &self.status).await;
+        }
         let processed = self.directory.at();
         let head = tokio::select! {
             found = self.scan.found() => return Ok(self.take_endpoint(found).await?),
@@ -214,34 +303,44 @@ impl Work {
             None => self.status.nothing_new(),
             Some(head) => {
                 self.status.head(head, self.chain.endpoint());
-                for number in processed.number + 1..=head.number {
-                    self.follow(number).await?;
+                let chain = self.chain.clone();
+                let mut blocks = stream::iter(processed.number + 1..=head.number)
+                    .map(|number| chain.block(number))
+                    .buffered(BLOCKS_IN_FLIGHT);
+                while let Some(block) = blocks.next().await {
+                    if !self.follow(block?).await? {
+                        break;
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    /// Fetches and applies one block.
-    async fn follow(&mut self, number: u32) -> Result<(), Hindrance> {
+    /// Applies one block; `false` if it does not continue the one before.
+    async fn follow(&mut self, block: Block) -> Result<bool, Hindrance> {
         let before = self.directory.at();
-        let block = self.chain.block(number).await?;
         if block.parent != before.hash {
             error!(
-                number, parent = %block.parent, expected = %before.hash,
+                number = block.at.number, parent = %block.parent, expected = %before.hash,
                 "a finalised block does not continue the one before: reading the directory anew"
             );
             self.status.reloaded();
             self.reload().await?;
-            return Ok(());
+            return Ok(false);
         }
+        let changes = self.apply(&block);
+        self.announce(Update::Applied { block, changes }).await?;
+        Ok(true)
+    }
+
+    fn apply(&mut self, block: &Block) -> Changes {
         for event in &block.events {
             self.heard.extend(Operator::spoken_in(&event.event));
         }
-        let changes = self.directory.apply(&block);
+        let changes = self.directory.apply(block);
         self.status.processed(block.at);
-        self.announce(Update::Applied { block, changes }).await?;
-        Ok(())
+        changes
     }
 
     /// Reads the directory at the newest finalised block from the chain's state.
@@ -249,28 +348,37 @@ impl Work {
         let at = self.chain.finalized_head().await?;
         let mut directory = self.chain.directory(at.hash).await?;
         directory.keep_endpoints(&self.directory.read());
+        info!(
+            block = at.number,
+            objects = directory.objects.len(),
+            bags = directory.bags.len(),
+            "directory read"
+        );
+        self.stand_at(directory, at);
+        self.status.head(at, self.chain.endpoint());
+        self.tell_of_whole().await;
+        Ok(())
+    }
+
+    /// Puts a whole directory in place.
+    fn stand_at(&mut self, mut directory: Directory, at: BlockRef) {
         directory.fill_endpoints(
             &self.options.storage_endpoints,
             &self.options.distribution_endpoints,
         );
         let unknown = scan::operators_without_endpoint(&directory);
-        info!(
-            block = at.number,
-            objects = directory.objects.len(),
-            bags = directory.bags.len(),
-            endpoints_unknown = unknown.len(),
-            "directory read"
-        );
         self.directory.replace(directory, at);
         self.heard.clear();
         let limit = self.options.metadata_scan_blocks_max;
         self.scan = scan::Scan::start(self.chain.clone(), at.number, limit, unknown);
-        self.status.head(at, self.chain.endpoint());
         self.status.processed(at);
+    }
+
+    async fn tell_of_whole(&self) {
+        let at = self.directory.at();
         // At the start the channel is empty, and later a consumer that is gone shows at the next
         // update.
         let _consumer_gone = self.announce(Update::Reloaded { at }).await;
-        Ok(())
     }
 
     /// Takes what the scan found unless something newer was heard meanwhile.

@@ -50,7 +50,10 @@ struct State {
     balances: BTreeMap<AccountId, u128>,
     terms: UploadTerms,
     failures_to_come: u32,
+    /// Blocks before this one are not known any more.
+    oldest: u32,
     refusal_to_come: Option<String>,
+    directories_read: u32,
     /// Distinguishes the blocks of another history.
     history: u64,
 }
@@ -64,7 +67,9 @@ impl MemoryChain {
             balances: genesis.balances,
             terms: genesis.terms,
             failures_to_come: 0,
+            oldest: 0,
             refusal_to_come: None,
+            directories_read: 0,
             history: 0,
         };
         let chain = Self {
@@ -92,6 +97,16 @@ impl MemoryChain {
     /// Lets the next requests fail as if the endpoint could not be reached.
     pub fn fail_next(&self, requests: u32) {
         self.state.lock().failures_to_come = requests;
+    }
+
+    /// How often the whole directory was read from the state.
+    pub fn directories_read(&self) -> u32 {
+        self.state.lock().directories_read
+    }
+
+    /// Forgets the blocks before this one, as a node does that keeps no old state.
+    pub fn forget_before(&self, number: u32) {
+        self.state.lock().oldest = number;
     }
 
     /// Lets the next transaction not be taken, for this reason.
@@ -226,12 +241,19 @@ impl Chain for MemoryChain {
 
     async fn block(&self, number: u32) -> Result<Block, ChainError> {
         let state = self.request().await?;
+        if number < state.oldest {
+            return Err(ChainError::Unreadable {
+                what: format!("block {number}"),
+                cause: "its state is discarded".to_owned(),
+            });
+        }
         let block = state.blocks.get(number as usize);
         block.cloned().ok_or(ChainError::NoSuchBlock(number))
     }
 
     async fn directory(&self, at: BlockHash) -> Result<Directory, ChainError> {
-        let state = self.request().await?;
+        let mut state = self.request().await?;
+        state.directories_read += 1;
         let newest = state.blocks.iter().position(|block| block.at.hash == at);
         let newest = newest.ok_or_else(|| ChainError::Unreadable {
             what: format!("the directory at block {at}"),
@@ -254,8 +276,8 @@ impl Chain for MemoryChain {
         object: ObjectId,
     ) -> Result<Option<DataObject>, ChainError> {
         let state = self.request().await?;
-        let object = state.directory.objects.get(&object);
-        Ok(object.filter(|object| object.bag == bag).cloned())
+        let object = state.directory.objects.get(object);
+        Ok(object.filter(|object| object.bag == bag))
     }
 
     async fn worker(

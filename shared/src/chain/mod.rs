@@ -143,6 +143,18 @@ pub trait Chain: Send + Sync + 'static {
     /// signer, so calls of one process never collide. Not cancel-safe: after a time-out look at the
     /// chain's state before sending again.
     async fn submit(&self, signer: &Signer, call: call::Call) -> Result<Included, ChainError>;
+
+    /// As [`Chain::submit`], for an account that sends one transaction at a time: this one and an
+    /// earlier one that is not final when this one is made, by whatever process, exclude each other.
+    /// While the earlier one waits, the answer is [`ChainError::NotTaken`].
+    async fn submit_alone(
+        &self,
+        signer: &Signer,
+        call: call::Call,
+    ) -> Result<Included, ChainError> {
+        // True wherever a transaction that ended badly is in no block and never will be.
+        self.submit(signer, call).await
+    }
 }
 
 /// An sr25519 key that signs transactions and bindings.

@@ -5,6 +5,7 @@
 //! - `storage`: the only place that builds storage keys
 //! - `directory`: questions to the chain's state
 //! - `events`, `calls`, `types`: from the chain's words to ours and back
+//! - `versions`: which runtime version was in force at which block
 //! - `submit`: nonces, signing, watching until final
 
 use std::{sync::Arc, time::Duration};
@@ -29,9 +30,11 @@ mod interface;
 mod storage;
 mod submit;
 mod types;
+mod versions;
 
 use connection::Connection;
 use storage::State;
+use submit::Nonce;
 
 /// How long things may take.
 #[derive(Debug, Clone)]
@@ -369,7 +372,22 @@ impl Chain for SubxtChain {
     async fn submit(&self, signer: &Signer, call: Call) -> Result<Included, ChainError> {
         let question = |connection: Arc<Connection>| {
             let call = call.clone();
-            async move { connection.submit(&self.nonces, signer, call).await }
+            async move {
+                let nonce = Nonce::Next(&self.nonces);
+                connection.submit(nonce, signer, call).await
+            }
+        };
+        self.ask_once("a transaction", self.options.submit_timeout, &question)
+            .await
+    }
+
+    async fn submit_alone(&self, signer: &Signer, call: Call) -> Result<Included, ChainError> {
+        let question = |connection: Arc<Connection>| {
+            let call = call.clone();
+            async move {
+                let nonce = Nonce::AfterTheFinal;
+                connection.submit(nonce, signer, call).await
+            }
         };
         self.ask_once("a transaction", self.options.submit_timeout, &question)
             .await

@@ -204,7 +204,7 @@ fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
 
 async fn find_target(node: &Node, ids: &Ids) -> Result<Target, ApiError> {
     let (object, bucket, bag) = (ids.object, ids.bucket, ids.bag);
-    let in_view = node.view.read().object(object).cloned();
+    let in_view = node.view.read().object(object);
     let known = match in_view {
         Some(known) if known.bag == bag => known,
         Some(known) => {
@@ -225,14 +225,19 @@ async fn find_target(node: &Node, ids: &Ids) -> Result<Target, ApiError> {
         let message = format!("bag {bag} is not assigned to bucket {bucket}");
         return Err(ApiError::new(ErrorKind::BagNotAssigned, message));
     }
-    if node.view.read().blacklist.contains(&known.content_id) {
+    if node
+        .view
+        .read()
+        .blacklist
+        .contains(&known.content_id.to_string())
+    {
         let message = format!(
             "content {} of object {object} is on the blacklist",
             known.content_id
         );
         return Err(ApiError::new(ErrorKind::Blacklisted, message));
     }
-    let hash = known.content_id.parse().map_err(|error| {
+    let hash = known.content_id.hash().map_err(|error| {
         let message = format!("object {object} cannot be verified: {error}");
         ApiError::new(ErrorKind::UnverifiableContent, message)
     })?;

@@ -36,9 +36,8 @@ fn directory() -> Directory {
         id: ObjectId(7),
         bag: BagId::Channel(ChannelId(1)),
         size: 1,
-        content_id: ContentHash::of(b"x").to_string(),
+        content_id: ContentHash::of(b"x").into(),
         accepted: false,
-        state_bloat_bond: 0,
     };
     Directory {
         storage_buckets: [(
@@ -49,7 +48,7 @@ fn directory() -> Directory {
             },
         )]
         .into(),
-        objects: [(ObjectId(7), object)].into(),
+        objects: [object].into(),
         ..Directory::default()
     }
 }

@@ -189,54 +189,46 @@ impl Directory {
             E::DynamicBagCreated {
                 bag,
                 objects,
-                state_bloat_bond,
                 storage_buckets,
                 distribution_buckets,
+                ..
             } => {
                 let it = self.bags.entry(*bag).or_default();
                 it.stored_by.clone_from(storage_buckets);
                 it.distributed_by.clone_from(distribution_buckets);
                 changes.bags_stored.insert(*bag);
                 changes.bags_distributed.insert(*bag);
-                self.add_objects(*bag, objects, *state_bloat_bond, changes);
+                self.add_objects(*bag, objects, changes);
             }
             E::DynamicBagDeleted { bag } => {
-                let objects = self
-                    .bags
-                    .get(bag)
-                    .map(|it| it.objects.clone())
-                    .unwrap_or_default();
-                self.remove_objects(&objects, changes);
-                self.bags.remove(bag);
+                let gone = self.bags.remove(bag).unwrap_or_default();
+                self.remove_objects(gone.objects.iter(), changes);
                 changes.bags_stored.insert(*bag);
                 changes.bags_distributed.insert(*bag);
             }
-            E::ObjectsUploaded {
-                bag,
-                objects,
-                state_bloat_bond,
-            } => {
-                self.add_objects(*bag, objects, *state_bloat_bond, changes);
+            E::ObjectsUploaded { bag, objects, .. } => {
+                self.add_objects(*bag, objects, changes);
             }
             E::ObjectsUpdated {
                 bag,
                 uploaded,
-                state_bloat_bond,
                 removed,
+                ..
             } => {
-                self.add_objects(*bag, uploaded, *state_bloat_bond, changes);
-                self.remove_objects(removed, changes);
+                self.add_objects(*bag, uploaded, changes);
+                self.remove_objects(removed.iter().copied(), changes);
             }
             E::ObjectsAccepted { objects, .. } => {
                 for id in objects {
-                    if let Some(object) = self.objects.get_mut(id) {
-                        object.accepted = true;
+                    if self.objects.accept(*id) {
                         changes.objects_accepted.insert(*id);
                     }
                 }
             }
             E::ObjectsMoved { to, objects, .. } => self.move_objects(*to, objects, changes),
-            E::ObjectsDeleted { objects, .. } => self.remove_objects(objects, changes),
+            E::ObjectsDeleted { objects, .. } => {
+                self.remove_objects(objects.iter().copied(), changes);
+            }
             _ => {}
         }
     }
@@ -406,34 +398,23 @@ impl Directory {
         }
     }
 
-    fn add_objects(
-        &mut self,
-        bag: BagId,
-        objects: &[NewObject],
-        state_bloat_bond: u128,
-        changes: &mut Changes,
-    ) {
-        let again = objects.iter().map(|new| new.id).collect();
-        self.remove_objects(&again, changes);
+    fn add_objects(&mut self, bag: BagId, objects: &[NewObject], changes: &mut Changes) {
+        self.remove_objects(objects.iter().map(|new| new.id), changes);
         let ids = &mut self.bags.entry(bag).or_default().objects;
         for new in objects {
             ids.insert(new.id);
-            self.objects.insert(
-                new.id,
-                DataObject {
-                    id: new.id,
-                    bag,
-                    size: new.size,
-                    content_id: new.content_id.clone(),
-                    accepted: false,
-                    state_bloat_bond,
-                },
-            );
+            self.objects.insert(DataObject {
+                id: new.id,
+                bag,
+                size: new.size,
+                content_id: new.content_id.as_str().into(),
+                accepted: false,
+            });
             changes.objects_added.insert(new.id);
         }
     }
 
-    fn remove_objects(&mut self, objects: &BTreeSet<ObjectId>, changes: &mut Changes) {
+    fn remove_objects(&mut self, objects: impl Iterator<Item = ObjectId>, changes: &mut Changes) {
         for id in objects {
             let Some(object) = self.objects.remove(id) else {
                 continue;
@@ -441,18 +422,17 @@ impl Directory {
             if let Some(bag) = self.bags.get_mut(&object.bag) {
                 bag.objects.remove(id);
             }
-            changes.removed(object, *id);
+            changes.removed(object, id);
         }
     }
 
     fn move_objects(&mut self, to: BagId, objects: &BTreeSet<ObjectId>, changes: &mut Changes) {
         for id in objects {
-            let Some(object) = self.objects.get_mut(id) else {
+            let Some(from) = self.objects.move_to(*id, to) else {
                 continue;
             };
-            let from = std::mem::replace(&mut object.bag, to);
             if let Some(bag) = self.bags.get_mut(&from) {
-                bag.objects.remove(id);
+                bag.objects.remove(*id);
             }
             self.bags.entry(to).or_default().objects.insert(*id);
             changes.objects_moved.insert(*id, from);

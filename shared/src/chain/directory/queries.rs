@@ -31,13 +31,18 @@ pub struct DistributionOperator {
 
 impl Directory {
     /// The data object of this id.
-    pub fn object(&self, id: ObjectId) -> Option<&DataObject> {
-        self.objects.get(&id)
+    pub fn object(&self, id: ObjectId) -> Option<DataObject> {
+        self.objects.get(id)
     }
 
     /// The objects of a bag, ascending by id; none if the bag does not exist.
-    pub fn objects_of(&self, bag: BagId) -> impl Iterator<Item = &DataObject> {
-        let ids = self.bags.get(&bag).map(|bag| bag.objects.iter());
+    pub fn objects_of(&self, bag: BagId) -> impl Iterator<Item = DataObject> {
+        self.objects_of_from(bag, ObjectId(0))
+    }
+
+    /// The objects of a bag from this id on, ascending by id.
+    pub fn objects_of_from(&self, bag: BagId, id: ObjectId) -> impl Iterator<Item = DataObject> {
+        let ids = self.bags.get(&bag).map(|bag| bag.objects.from(id));
         ids.into_iter()
             .flatten()
             .filter_map(|id| self.objects.get(id))
@@ -210,7 +215,8 @@ impl Directory {
                 theirs.get(different)
             ))
         }
-        maps("object", &self.objects, &other.objects)
+        self.objects
+            .difference(&other.objects)
             .or_else(|| maps("bag", &self.bags, &other.bags))
             .or_else(|| {
                 maps(

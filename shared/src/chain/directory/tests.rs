@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    chain::BlockRef,
     chain::event::{ChainEvent, NewObject, StorageEvent as E},
-    ids::ChannelId,
+    ids::{BlockHash, ChannelId},
     metadata::OperatorMetadata,
 };
 use prost::Message;
@@ -18,7 +19,10 @@ fn object(id: u64) -> NewObject {
     NewObject {
         id: ObjectId(id),
         size: id + 1,
-        content_id: format!("content {id}"),
+        content_id: match id % 2 {
+            0 => crate::hash::ContentHash::of(&id.to_le_bytes()).to_string(),
+            _ => format!("content {id}"),
+        },
     }
 }
 
@@ -300,11 +304,49 @@ fn any_event() -> impl Strategy<Value = E> {
     ]
 }
 
+#[test]
+fn a_snapshot_that_is_damaged_anywhere_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("directory.snapshot");
+    assert!(snapshot::load(&path).unwrap().is_none());
+    let (directory, _) = start();
+    snapshot::save(&path, BlockHash([1; 32]), BlockRef::NOWHERE, &directory).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x20;
+        std::fs::write(&path, &damaged).unwrap();
+        let refused = snapshot::load(&path).unwrap_err().to_string();
+        assert!(refused.contains("directory.snapshot"), "{refused}");
+        std::fs::write(&path, &whole[..at]).unwrap();
+        assert!(snapshot::load(&path).is_err(), "cut at {at}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_snapshot_is_read_as_it_was_written(events in proptest::collection::vec(any_event(), 0..40)) {
+        let mut directory = Directory::default();
+        for event in events {
+            directory.apply(&ChainEvent::Storage(event));
+        }
+        directory.apply(&ChainEvent::Storage(E::OperatorMetadataSet {
+            bucket: StorageBucketId(0),
+            worker: WorkerId(0),
+            metadata: endpoint("http://a/"),
+        }));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("directory.snapshot");
+        let (genesis, at) = (BlockHash([1; 32]), BlockRef { number: 7, hash: BlockHash([2; 32]) });
+        snapshot::save(&path, genesis, at, &directory).unwrap();
+        let expected = snapshot::Snapshot { genesis, at, directory };
+        prop_assert_eq!(snapshot::load(&path).unwrap(), Some(expected));
+    }
+
     #[test]
     fn bags_and_objects_agree_after_any_events(events in proptest::collection::vec(any_event(), 0..40)) {
         let mut directory = Directory::default();
-        let before: BTreeSet<ObjectId> = directory.objects.keys().copied().collect();
+        let before: BTreeSet<ObjectId> = directory.objects.iter().map(|object| object.id).collect();
         prop_assert!(before.is_empty());
         let mut told: BTreeSet<ObjectId> = BTreeSet::new();
         for event in events {
@@ -316,12 +358,14 @@ proptest! {
         }
         let mut listed = 0;
         for (id, bag) in &directory.bags {
-            for object in &bag.objects {
+            for object in bag.objects.iter() {
                 prop_assert_eq!(directory.objects.get(object).map(|object| object.bag), Some(*id));
                 listed += 1;
             }
         }
         prop_assert_eq!(listed, directory.objects.len(), "every object is listed once");
-        prop_assert_eq!(told, directory.objects.keys().copied().collect::<BTreeSet<_>>());
+        let pending = directory.objects.iter().filter(|object| !object.accepted);
+        prop_assert_eq!(&pending.map(|object| object.id).collect::<BTreeSet<_>>(), directory.objects.pending());
+        prop_assert_eq!(told, directory.objects.iter().map(|object| object.id).collect::<BTreeSet<_>>());
     }
 }

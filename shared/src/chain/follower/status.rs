@@ -26,6 +26,8 @@ pub struct Status {
     pub stalled: bool,
     /// The endpoint in use.
     pub endpoint: String,
+    /// The block at which the directory was last kept on disk, if it is kept.
+    pub kept: Option<u32>,
     /// How often a block did not continue the one before.
     pub reloads: u64,
     /// Requests that failed while following.
@@ -56,6 +58,7 @@ struct State {
     head: BlockRef,
     head_seen: Instant,
     processed: BlockRef,
+    kept: Option<u32>,
     endpoint: String,
     reloads: u64,
     failures: u64,
@@ -71,6 +74,7 @@ impl StatusView {
                 head: BlockRef::NOWHERE,
                 head_seen: Instant::now(),
                 processed: BlockRef::NOWHERE,
+                kept: None,
                 endpoint: String::new(),
                 reloads: 0,
                 failures: 0,
@@ -90,6 +94,7 @@ impl StatusView {
             head_age,
             stalled: head_age >= self.0.stalled_after,
             endpoint: state.endpoint.clone(),
+            kept: state.kept,
             reloads: state.reloads,
             failures: state.failures,
             last_failure: state.last_failure.clone(),
@@ -110,6 +115,10 @@ impl StatusView {
 
     pub(super) fn processed(&self, at: BlockRef) {
         self.0.state.lock().processed = at;
+    }
+
+    pub(super) fn kept(&self, block: u32) {
+        self.0.state.lock().kept = Some(block);
     }
 
     pub(super) fn reloaded(&self) {

@@ -194,6 +194,118 @@ async fn the_search_for_endpoints_is_bounded_and_config_fills_in() {
     assert_eq!(edges[0].endpoint.as_deref(), Some("http://fixed/"));
 }
 
+/// Options of a follower that keeps its directory in `dir`, and looks for no endpoints.
+fn kept_in(dir: &tempfile::TempDir) -> FollowerOptions {
+    let mut resume = ResumeOptions::in_file(dir.path().join("directory.snapshot"));
+    resume.interval = Duration::ZERO;
+    resume.behind_blocks_max = 10;
+    FollowerOptions {
+        poll_interval: Duration::from_millis(1),
+        retry_delay_min: Duration::from_millis(1),
+        metadata_scan_blocks_max: 0,
+        resume: Some(resume),
+        ..FollowerOptions::default()
+    }
+}
+
+/// Runs a follower until what it applied is on disk.
+async fn keep(chain: &Arc<MemoryChain>, options: &FollowerOptions) -> Directory {
+    let mut follower = follow(chain, options.clone()).await;
+    chain.push([listens_at("http://kept/"), uploaded(7)]);
+    let Some(Update::Applied { block, .. }) = follower.next().await else {
+        panic!("a block");
+    };
+    while follower.status().get().kept != Some(block.at.number) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    follower.directory().read().clone()
+}
+
+/// How often a new follower reads the whole directory from the chain; in any case it stands at the
+/// newest block when it has started, as the chain's state has it.
+async fn directories_read(chain: &Arc<MemoryChain>, options: &FollowerOptions) -> u32 {
+    let before = chain.directories_read();
+    let mut follower = Follower::start(chain.clone(), options.clone())
+        .await
+        .unwrap();
+    let read = chain.directories_read() - before;
+    let head = chain.finalized_head().await.unwrap();
+    assert_eq!(
+        follower.next().await,
+        Some(Update::Reloaded { at: head }),
+        "a whole directory first"
+    );
+    let mut directory = follower.directory().read().clone();
+    directory.forget_metadata();
+    assert_eq!(directory, chain.directory(head.hash).await.unwrap());
+    read
+}
+
+#[tokio::test]
+async fn a_follower_goes_on_from_disk_and_reads_only_the_blocks_since() {
+    let (chain, dir) = (chain(), tempfile::tempdir().unwrap());
+    let options = kept_in(&dir);
+    keep(&chain, &options).await;
+    chain.push([uploaded(8)]);
+    chain.push_empty(3);
+    assert_eq!(directories_read(&chain, &options).await, 0);
+    let mut follower = follow(&chain, options).await;
+    // Endpoints are told in past blocks only, and none are looked through: it was kept, too.
+    assert_eq!(endpoint_of(&follower).as_deref(), Some("http://kept/"));
+    chain.push([uploaded(9)]);
+    let Some(Update::Applied { changes, .. }) = follower.next().await else {
+        panic!("the next block");
+    };
+    assert_eq!(changes.objects_added, [ObjectId(9)].into());
+}
+
+#[tokio::test]
+async fn what_is_too_old_damaged_or_of_another_history_is_read_from_the_chain() {
+    let (chain, dir) = (chain(), tempfile::tempdir().unwrap());
+    keep(&chain, &kept_in(&dir)).await;
+    let kept = std::fs::read(dir.path().join("directory.snapshot")).unwrap();
+    // Each case has a file of its own: the follower before may still be writing.
+    let reads = async |chain: &Arc<MemoryChain>, bytes: &[u8], behind_blocks_max| {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("directory.snapshot"), bytes).unwrap();
+        let mut options = kept_in(&dir);
+        if let Some(resume) = &mut options.resume {
+            resume.behind_blocks_max = behind_blocks_max;
+        }
+        directories_read(chain, &options).await
+    };
+    chain.push_empty(10);
+    assert_eq!(reads(&chain, &kept, 10).await, 0, "as it was kept");
+    assert_eq!(reads(&chain, &kept, 9).await, 1, "too old");
+    assert_eq!(reads(&chain, &kept[1..], 10).await, 1, "damaged");
+    chain.forget_before(5);
+    assert_eq!(reads(&chain, &kept, 10).await, 1, "its block is forgotten");
+    chain.forget_before(0);
+    chain.replace_history_from(5);
+    assert_eq!(reads(&chain, &kept, 10).await, 0, "the same up to there");
+    chain.replace_history_from(1);
+    assert_eq!(reads(&chain, &kept, 10).await, 1, "another history");
+    let other = Arc::new(Genesis::new().start());
+    assert_eq!(reads(&other, &kept, 10).await, 1, "another chain");
+}
+
+#[tokio::test]
+async fn blocks_that_the_node_forgot_are_skipped_by_reading_the_state() {
+    let (chain, dir) = (chain(), tempfile::tempdir().unwrap());
+    let mut follower = follow(&chain, kept_in(&dir)).await;
+    chain.pause();
+    chain.push([uploaded(8)]);
+    chain.push_empty(2);
+    chain.forget_before(3);
+    chain.resume();
+    let Some(Update::Reloaded { at }) = follower.next().await else {
+        panic!("the directory is read anew");
+    };
+    assert_eq!(at.number, 3);
+    assert!(follower.directory().read().object(ObjectId(8)).is_some());
+    assert_eq!(follower.status().get().reloads, 1);
+}
+
 #[tokio::test]
 async fn silence_shows_in_status_and_metrics() {
     let chain = chain();

@@ -203,5 +203,8 @@ fn check_accept(
         known.stored_by.contains(&bucket),
         "StorageBucketIsNotBoundToBag",
     )?;
-    ensure(objects.is_subset(&known.objects), "DataObjectDoesntExist")
+    ensure(
+        objects.iter().all(|id| known.objects.contains(*id)),
+        "DataObjectDoesntExist",
+    )
 }

@@ -18,16 +18,16 @@ use ::subxt::{
 };
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::interface;
+use super::{interface, versions::Versions};
 use crate::{
     chain::{BlockRef, ChainError},
     ids::BlockHash,
 };
 
 /// The chain's parameters where they differ from a usual Substrate chain: an address is a bare
-/// account.
+/// account. Knows the runtime versions of the blocks that were looked at.
 #[derive(Debug, Clone, Default)]
-pub(super) struct JoyConfig(SubstrateConfig);
+pub(super) struct JoyConfig(SubstrateConfig, Versions);
 
 impl Config for JoyConfig {
     type AccountId = <SubstrateConfig as Config>::AccountId;
@@ -48,7 +48,7 @@ impl Config for JoyConfig {
         self.0.set_metadata_for_spec_version(version, metadata);
     }
     fn spec_and_transaction_version_for_block_number(&self, number: u64) -> Option<(u32, u32)> {
-        self.0.spec_and_transaction_version_for_block_number(number)
+        self.1.at(number)
     }
 }
 
@@ -60,6 +60,7 @@ pub(super) struct Connection {
     pub(super) endpoint: String,
     pub(super) rpc: LegacyRpcMethods<RpcConfigFor<JoyConfig>>,
     client: OnlineClient<JoyConfig>,
+    versions: Versions,
     /// The newest finalised block this connection has seen.
     finalized_seen: AtomicU32,
     heads: watch::Receiver<()>,
@@ -81,7 +82,9 @@ impl Connection {
             .map_err(unreachable)?;
         let rpc = LegacyRpcMethods::new(rpc_client.clone());
         let backend = Arc::new(LegacyBackend::builder().build(rpc_client));
-        let client = OnlineClient::from_backend(backend)
+        let versions = Versions::default();
+        let config = JoyConfig(SubstrateConfig::default(), versions.clone());
+        let client = OnlineClient::from_backend_with_config(config, backend)
             .await
             .map_err(|error| unreachable_text(endpoint, error.to_string()))?;
         let (wake, heads) = watch::channel(());
@@ -90,6 +93,7 @@ impl Connection {
             endpoint: endpoint.to_owned(),
             rpc,
             client,
+            versions,
             finalized_seen: AtomicU32::new(0),
             heads,
             listener,
@@ -150,7 +154,10 @@ impl Connection {
         let at = self
             .client
             .at_block_hash_and_number(H256(hash.0), number.into());
-        at.await.map_err(|error| self.failed_at_block(error))
+        let at = at.await.map_err(|error| self.failed_at_block(error))?;
+        self.versions
+            .note(number.into(), at.spec_version(), at.transaction_version());
+        Ok(at)
     }
 
     /// The block of this hash.

@@ -12,7 +12,8 @@ use crate::{
     chain::{
         ChainError, UploadTerms, Worker,
         directory::{
-            Bag, DataObject, Directory, DistributionBucket, Family, StorageBucket, StorageOperator,
+            Bag, DataObject, Directory, DistributionBucket, Family, ObjectIds, StorageBucket,
+            StorageOperator,
         },
     },
     ids::{
@@ -25,15 +26,8 @@ use crate::{
 #[decode_as_type(crate_path = "::subxt::ext::scale_decode")]
 struct RawObject {
     accepted: bool,
-    state_bloat_bond: Bond,
     size: u64,
     ipfs_content_id: Vec<u8>,
-}
-
-#[derive(DecodeAsType)]
-#[decode_as_type(crate_path = "::subxt::ext::scale_decode")]
-struct Bond {
-    amount: u128,
 }
 
 #[derive(DecodeAsType)]
@@ -84,6 +78,7 @@ struct RawPolicy {
 #[derive(DecodeAsType)]
 #[decode_as_type(crate_path = "::subxt::ext::scale_decode")]
 struct RawAccountInfo {
+    nonce: u32,
     data: RawAccountData,
 }
 
@@ -102,9 +97,8 @@ impl RawObject {
             id,
             bag,
             size: self.size,
-            content_id: text(&self.ipfs_content_id),
+            content_id: text(&self.ipfs_content_id).as_str().into(),
             accepted: self.accepted,
-            state_bloat_bond: self.state_bloat_bond.amount,
         }
     }
 }
@@ -132,6 +126,10 @@ impl State<'_> {
         };
         self.read_buckets(&mut directory).await?;
         self.read_bags(&mut directory).await?;
+        let next: u64 = self.value("Storage", "NextDataObjectId").await?;
+        if let Some(newest) = next.checked_sub(1) {
+            directory.objects.note_created(ObjectId(newest));
+        }
         self.entries("Storage", "Blacklist", |content_id, _: Nothing| {
             let content_id: Vec<u8> = content_id.first;
             directory.blacklist.insert(text(&content_id));
@@ -190,7 +188,7 @@ impl State<'_> {
             let bag = Bag {
                 stored_by: wrap(raw.stored_by, StorageBucketId),
                 distributed_by: wrap(raw.distributed_by, Into::into),
-                objects: BTreeSet::new(),
+                objects: ObjectIds::default(),
             };
             bags.insert(id.into(), bag);
         })
@@ -203,7 +201,7 @@ impl State<'_> {
             let bag: RawBag = id.first;
             let bag = BagId::from(bag);
             bags.entry(bag).or_default().objects.insert(object);
-            objects.insert(object, raw.named(bag, object));
+            objects.insert(raw.named(bag, object));
         })
         .await
     }
@@ -272,6 +270,13 @@ impl State<'_> {
         let info: Option<RawAccountInfo> =
             self.entry("System", "Account", &[key(account.0)]).await?;
         Ok(info.map_or(0, |info| info.data.free))
+    }
+
+    /// The nonce of an account's next transaction, at this block.
+    pub(super) async fn nonce(&self, account: AccountId) -> Result<u32, ChainError> {
+        let info: Option<RawAccountInfo> =
+            self.entry("System", "Account", &[key(account.0)]).await?;
+        Ok(info.map_or(0, |info| info.nonce))
     }
 
     /// The chain's clock in milliseconds.

@@ -85,6 +85,7 @@ const ITEMS: &[(Kind, &str, &str, u64)] = &[
     (Storage, "Storage", "DistributionBucketByFamilyIdById", 0xd602_c915_ceda_c2b2),
     (Storage, "Storage", "Bags", 0xd4b9_16b4_8c17_31b9),
     (Storage, "Storage", "DataObjectsById", 0x01b8_b512_f6d8_27a1),
+    (Storage, "Storage", "NextDataObjectId", 0x786e_d9d3_913c_6f57),
     (Storage, "Storage", "Blacklist", 0x9234_1832_85dd_ee5a),
     (Storage, "Storage", "DynamicBagCreationPolicies", 0x65fc_ba7a_dc79_894a),
     (Storage, "Storage", "DataObjectPerMegabyteFee", 0x93eb_cb4f_3670_f178),
@@ -153,4 +154,16 @@ fn first_bytes(hash: &[u8; 32]) -> u64 {
     let mut first = [0; 8];
     first.copy_from_slice(&hash[..8]);
     u64::from_be_bytes(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_metadata_has_every_item() {
+        let bytes = include_bytes!("../../../chain/metadata.scale");
+        let metadata = Metadata::decode_from(&bytes[..]).unwrap();
+        check(&metadata).unwrap();
+    }
 }

@@ -21,6 +21,7 @@ use super::{
     calls,
     connection::{AtBlock, Connection, JoyConfig, unreachable_text, unreadable},
     events,
+    storage::State,
 };
 use crate::{
     chain::{BlockRef, ChainError, Included, Signer, call::Call},
@@ -43,20 +44,38 @@ impl Nonces {
     }
 }
 
+/// Which nonce a transaction takes.
+pub(super) enum Nonce<'a> {
+    /// The next that is free, those in the node's pool counted.
+    Next(&'a Nonces),
+    /// The one after the account's last *final* transaction. What was sent before and is not final
+    /// has the same, and only one of them can get into a block.
+    AfterTheFinal,
+}
+
 impl Connection {
     /// Signs, sends and waits until the transaction is final.
     pub(super) async fn submit(
         &self,
-        nonces: &Nonces,
+        nonce: Nonce<'_>,
         signer: &Signer,
         call: Call,
     ) -> Result<Included, ChainError> {
         let head = self.finalized_head().await?;
         let at = self.at(head.hash, head.number).await?;
-        let progress = {
-            let lock = nonces.of(signer.account());
-            let _held = lock.lock().await;
-            self.send(&at, head, signer, call).await?
+        let progress = match nonce {
+            Nonce::Next(nonces) => {
+                let lock = nonces.of(signer.account());
+                let _held = lock.lock().await;
+                let account = AccountId32(signer.account().0);
+                let nonce = self.rpc.system_account_next_index(&account).await;
+                let nonce = nonce.map_err(|error| self.failed("an account's nonce", error))?;
+                self.send(&at, head, signer, call, nonce).await?
+            }
+            Nonce::AfterTheFinal => {
+                let nonce = State::of(self, &at).nonce(signer.account()).await?;
+                self.send(&at, head, signer, call, nonce.into()).await?
+            }
         };
         let in_block = progress.wait_for_finalized().await;
         let in_block = in_block.map_err(|error| self.not_included(error))?;
@@ -71,11 +90,9 @@ impl Connection {
         head: BlockRef,
         signer: &Signer,
         call: Call,
+        nonce: u64,
     ) -> Result<Progress, ChainError> {
         let payload = calls::payload(call, at.metadata_ref())?;
-        let account = AccountId32(signer.account().0);
-        let nonce = self.rpc.system_account_next_index(&account).await;
-        let nonce = nonce.map_err(|error| self.failed("an account's nonce", error))?;
         let hash = ::subxt::utils::H256(head.hash.0);
         let params = DefaultExtrinsicParamsBuilder::<JoyConfig>::new()
             .nonce(nonce)
