@@ -145,9 +145,12 @@ impl Network {
     /// Bytes that a storage node has on disk of objects it does not hold yet.
     pub fn unfinished_bytes(&self, part: &str) -> Result<u64> {
         let mut bytes = 0;
-        for entry in fs::read_dir(self.dir.join(part).join("objects/tmp"))? {
-            // A file may be gone between the listing and the look at it.
-            bytes += entry?.metadata().map_or(0, |found| found.len());
+        // Whole bodies on their way in, objects that come by ranges, resumable uploads.
+        for place in ["tmp", "partial", "uploads"] {
+            for entry in fs::read_dir(self.dir.join(part).join("objects").join(place))? {
+                // A file may be gone between the listing and the look at it.
+                bytes += entry?.metadata().map_or(0, |found| found.len());
+            }
         }
         Ok(bytes)
     }

@@ -36,6 +36,8 @@ struct Inner {
     file: Option<Arc<File>>,
     received_bytes: IntCounter,
     state: Mutex<State>,
+    /// Has the file been looked at for the top? Held while it is looked at.
+    looked: Mutex<bool>,
     /// Held while a source is asked by [`Proof::segment`].
     asking: tokio::sync::Mutex<()>,
 }
@@ -43,8 +45,6 @@ struct Inner {
 struct State {
     top: Option<Top>,
     segments: LruCache<u64, Arc<Segment>>,
-    /// Has the file been looked at for the top?
-    looked: bool,
 }
 
 impl Proof {
@@ -59,7 +59,6 @@ impl Proof {
         let state = State {
             top: None,
             segments: LruCache::new(SEGMENTS_KEPT),
-            looked: false,
         };
         let inner = Inner {
             object,
@@ -68,6 +67,7 @@ impl Proof {
             file,
             received_bytes,
             state: Mutex::new(state),
+            looked: Mutex::new(false),
             asking: tokio::sync::Mutex::new(()),
         };
         Self {
@@ -211,20 +211,27 @@ impl Inner {
 
     fn read_segment(&self, segment: u64) -> Option<Arc<Segment>> {
         let layout = &self.layout;
-        let look = {
-            let mut state = self.state.lock();
-            let look = state.top.is_none() && (layout.top_len() == 0 || !state.looked);
-            state.looked |= look;
-            look
-        };
-        if look && let Ok(top) = self.check_top(&self.read(0..layout.top_len())?) {
-            self.state.lock().top = Some(top);
-        }
-        let top = self.state.lock().top.clone()?;
+        let top = self.top_on_disk()?;
         let bytes = self.read(layout.segment_range(segment))?;
         let checked = Arc::new(top.segment(segment, &bytes).ok()?);
         self.state.lock().segments.put(segment, checked.clone());
         Some(checked)
+    }
+
+    /// The top, known or read from the file. Who comes while another reads waits for what it finds:
+    /// not to find it would mean to ask a source.
+    fn top_on_disk(&self) -> Option<Top> {
+        let mut looked = self.looked.lock();
+        if let Some(known) = &self.state.lock().top {
+            return Some(known.clone());
+        }
+        if *looked && self.layout.top_len() > 0 {
+            return None;
+        }
+        *looked = true;
+        let top = self.check_top(&self.read(0..self.layout.top_len())?).ok()?;
+        self.state.lock().top = Some(top.clone());
+        Some(top)
     }
 
     fn check_top(&self, bytes: &[u8]) -> Result<Top, OutboardError> {
@@ -242,5 +249,45 @@ impl Inner {
             .read_exact_at(&mut bytes, range.start)
             .ok()
             .map(|()| bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verified::Builder;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn all_who_ask_at_once_find_what_the_file_holds() {
+        let bytes = vec![7; 20 << 20];
+        let size = bytes.len() as u64;
+        let mut builder = Builder::new(size);
+        builder.update(&bytes).unwrap();
+        let built = builder.finish().unwrap();
+        let hash = built.hash;
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&built.into_outboard(), 0).unwrap();
+        let file = Arc::new(file);
+        for _ in 0..50 {
+            let received = IntCounter::new("received", "bytes").unwrap();
+            let proof = Proof::new(ObjectId(1), hash, size, Some(file.clone()), received);
+            let asked = (0..8u64).map(|at| {
+                let proof = proof.clone();
+                tokio::spawn(async move { proof.known(at % 2).await.is_some() })
+            });
+            for found in futures::future::join_all(asked).await {
+                assert!(found.unwrap());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_without_the_outboard_proves_nothing() {
+        let hash = ContentHash::of(b"x");
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let received = IntCounter::new("received", "bytes").unwrap();
+        let proof = Proof::new(ObjectId(1), hash, 20 << 20, Some(file), received);
+        assert!(proof.known(0).await.is_none());
+        assert!(proof.known(1).await.is_none());
     }
 }
