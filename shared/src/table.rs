@@ -15,6 +15,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -23,6 +24,10 @@ pub use key::Key;
 
 /// Memory for cached pages.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Looks at a lock that is taken, and the pause between them: a database that was just closed gives
+/// its lock back a moment later, when its last background job has ended.
+const LOCK_LOOKS_MAX: u32 = 40;
+const LOCK_LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a database or a table could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -90,8 +95,19 @@ pub struct Database {
 }
 
 impl Database {
-    /// Open the database in a directory, which is created if need be. Blocks.
+    /// Open the database in a directory, which is created if need be. Blocks; for up to two seconds
+    /// while another holds its lock.
     pub fn open(dir: &Path) -> Result<Self, TableError> {
+        for _ in 1..LOCK_LOOKS_MAX {
+            match Self::open_now(dir) {
+                Err(TableError::InUse { .. }) => std::thread::sleep(LOCK_LOOK_PAUSE),
+                opened => return opened,
+            }
+        }
+        Self::open_now(dir)
+    }
+
+    fn open_now(dir: &Path) -> Result<Self, TableError> {
         let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES);
         // What is damaged beyond what sled expects makes it panic instead of returning an error.
         let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
