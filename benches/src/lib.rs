@@ -4,3 +4,9 @@
 //! - `tests/tidy.rs`: what the style guide says that a machine can check
 //! - `tests/chain.rs`: the chain client against a real development chain
 //! - `tests/network/`: a network of real processes, from upload to playback
+//! - `src/bin/obligations.rs`: what a million obligations cost a storage node
+//! - `src/bin/storage/`: what uploads, replication and scrubbing cost a storage node
+//!
+//! [`network`] starts and drives a network of real processes for tests and measurements.
+
+pub mod network;

@@ -13,17 +13,20 @@
 //! | `process` | one part as a process: start, ready, log, stop |
 //! | `operators` | the operators' endpoints, put on the chain |
 //! | `publish`, `watch` | the creator's and the viewer's hands |
-//! | `chain`, `steps`, `ports`, `state` | what those share: the chain's client, printed steps, ports, kept state |
+//! | [`creator`], [`asset`] | what a creator does on chain, and a local file as a data object |
+//! | [`chain`], [`state`], `steps`, `ports` | what those share: the chain's client, printed steps, ports, kept state |
 
-mod chain;
+pub mod asset;
+pub mod chain;
 mod cli;
 mod control;
+pub mod creator;
 mod operators;
 mod plan;
 mod ports;
 mod process;
 mod publish;
-mod state;
+pub mod state;
 mod steps;
 mod supervisor;
 mod up;

@@ -17,7 +17,7 @@ use shared::{
     ids::{ChannelId, MemberId, ObjectId},
 };
 
-use crate::harness::{Network, Published};
+use benches::network::{Network, Published};
 
 /// What the object that nobody has uploaded is to hold.
 const TRUTH: &[u8] = &[7; 100_000];

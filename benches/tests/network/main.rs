@@ -3,15 +3,19 @@
 //! killed on the way.
 
 mod bad_input;
-mod harness;
 
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use harness::{Network, Published, eventually, make_media, published, random_file};
+use benches::network::{
+    Network, PATIENCE, Published, eventually, make_media, published, random_file,
+};
+
 use serde_json::json;
 use shared::{api, hash::ContentHash};
 
+/// The devnet under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_network-under-test");
 const MIB: u64 = 1 << 20;
 const STORES: [&str; 3] = ["colossus-1", "colossus-2", "colossus-3"];
 
@@ -24,10 +28,10 @@ async fn from_creator_to_viewer() -> Result<()> {
     let (video, picture) = (files.join("film.mp4"), files.join("picture.png"));
     make_media(&video, &picture)?;
     fs::write(files.join("one-byte"), b"!")?;
-    random_file(&files.join("large.bin"), 300 * MIB)?;
+    random_file(&files.join("large.bin"), 300 * MIB, 0)?;
 
     let home = dir.path().join("net");
-    let network = Network::start(&home).await?;
+    let network = Network::start(Path::new(PROGRAM), &home).await?;
     let film = network
         .publish(
             &video,
@@ -61,7 +65,7 @@ async fn from_creator_to_viewer() -> Result<()> {
 
     network.command(&["stop", "gateway"]).await?;
     network.command(&["stop", "indexer"]).await?;
-    random_file(&files.join("unindexed.bin"), 3 * MIB + 1)?;
+    random_file(&files.join("unindexed.bin"), 3 * MIB + 1, 0)?;
     let unindexed = network.publish(&files.join("unindexed.bin"), &[]).await?;
     every_store_holds(&network, &unindexed).await?;
     every_edge_serves(&network, &unindexed).await?;
@@ -81,7 +85,7 @@ async fn from_creator_to_viewer() -> Result<()> {
     all.push(unindexed);
 
     network.stop().await?;
-    let resumed = Network::start(&home).await?;
+    let resumed = Network::start(Path::new(PROGRAM), &home).await?;
     for object in &all {
         every_store_holds(&resumed, object).await?;
         every_edge_serves(&resumed, object).await?;
@@ -251,7 +255,7 @@ async fn index_and_gateway_show(network: &Network, film: &Published) -> Result<(
 /// The store that takes an upload is killed half-way: nothing stays, and the next try succeeds.
 async fn killed_during_upload(network: &Network, files: &Path) -> Result<Published> {
     let file = files.join("cut.bin");
-    random_file(&file, 200 * MIB)?;
+    random_file(&file, 200 * MIB, 0)?;
     let pid = network.pid("colossus-1").await?;
     let publish = network.spawn(&["publish", &file.to_string_lossy()])?;
     eventually("the first store is taking the upload", async || {
@@ -259,7 +263,7 @@ async fn killed_during_upload(network: &Network, files: &Path) -> Result<Publish
     })
     .await?;
     network.kill("colossus-1", pid).await?;
-    let output = tokio::time::timeout(harness::PATIENCE, publish.wait_with_output()).await??;
+    let output = tokio::time::timeout(PATIENCE, publish.wait_with_output()).await??;
     let printed = String::from_utf8_lossy(&output.stdout);
     println!("{printed}");
     ensure!(
@@ -283,7 +287,7 @@ async fn killed_during_upload(network: &Network, files: &Path) -> Result<Publish
 /// A store that replicates is killed while it fetches: it is whole after its restart.
 async fn killed_during_replication(network: &Network, files: &Path) -> Result<Published> {
     let file = files.join("replicated.bin");
-    random_file(&file, 120 * MIB)?;
+    random_file(&file, 120 * MIB, 0)?;
     let stores = network.urls("colossus")?;
     let pid = network.pid("colossus-3").await?;
     let publish = network.spawn(&["publish", &file.to_string_lossy(), "--via", &stores[0]])?;
@@ -292,7 +296,7 @@ async fn killed_during_replication(network: &Network, files: &Path) -> Result<Pu
     })
     .await?;
     network.kill("colossus-3", pid).await?;
-    let output = tokio::time::timeout(harness::PATIENCE, publish.wait_with_output()).await??;
+    let output = tokio::time::timeout(PATIENCE, publish.wait_with_output()).await??;
     let printed = String::from_utf8_lossy(&output.stdout);
     ensure!(
         output.status.success(),

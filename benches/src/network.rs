@@ -1,4 +1,5 @@
-//! A network of real processes for one test: start, commands against it, files to publish, stop.
+//! A network of real processes, started by devnet, for one test or one measurement: start, commands
+//! against it, files to publish, stop.
 
 use std::{
     fs::{self, File},
@@ -21,41 +22,54 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A running network with a directory of its own.
 pub struct Network {
+    program: PathBuf,
     dir: PathBuf,
     devnet: Child,
+    /// A client for whoever asks its parts.
     pub http: reqwest::Client,
 }
 
 /// A published file.
 #[derive(Debug, Clone)]
 pub struct Published {
+    /// Its data object.
     pub object: ObjectId,
+    /// Where its bytes are.
     pub bytes: PathBuf,
+    /// Its size in bytes.
     pub size: u64,
+    /// Its BLAKE3.
     pub hash: ContentHash,
 }
 
 impl Network {
-    /// Starts a network in `dir` and waits until all parts are up.
-    pub async fn start(dir: &Path) -> Result<Self> {
-        Self::start_with(dir, &[]).await
+    /// Starts a network in `dir` and waits until all parts are up. `program` is a devnet.
+    pub async fn start(program: &Path, dir: &Path) -> Result<Self> {
+        Self::start_with(program, dir, &[], &[]).await
     }
 
-    /// As [`Network::start`], with more arguments.
-    pub async fn start_with(dir: &Path, args: &[&str]) -> Result<Self> {
+    /// As [`Network::start`], with more arguments, and environment variables that all parts see.
+    pub async fn start_with(
+        program: &Path,
+        dir: &Path,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> Result<Self> {
         shared::api::install_tls_provider();
         fs::create_dir_all(dir)?;
         let output = File::options()
             .create(true)
             .append(true)
             .open(dir.join("devnet.log"))?;
-        let devnet = program(dir)
+        let devnet = devnet(program, dir)
             .args(args)
+            .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()?;
         let mut network = Self {
+            program: program.to_owned(),
             dir: dir.to_owned(),
             devnet,
             http: reqwest::Client::new(),
@@ -73,6 +87,11 @@ impl Network {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         Ok(network)
+    }
+
+    /// The directory of the network.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// What devnet printed.
@@ -105,7 +124,7 @@ impl Network {
 
     /// Runs a devnet command against this network and returns what it printed.
     pub async fn command(&self, args: &[&str]) -> Result<String> {
-        let output = tokio::process::Command::from(program(&self.dir))
+        let output = tokio::process::Command::from(devnet(&self.program, &self.dir))
             .args(args)
             .kill_on_drop(true)
             .output();
@@ -124,12 +143,14 @@ impl Network {
 
     /// Starts a devnet command in the background.
     pub fn spawn(&self, args: &[&str]) -> Result<tokio::process::Child> {
-        Ok(tokio::process::Command::from(program(&self.dir))
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?)
+        Ok(
+            tokio::process::Command::from(devnet(&self.program, &self.dir))
+                .args(args)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .kill_on_drop(true)
+                .spawn()?,
+        )
     }
 
     /// Publishes a file as a creator would and returns what the chain made of it.
@@ -230,8 +251,8 @@ impl Drop for Network {
     }
 }
 
-fn program(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_network-under-test"));
+fn devnet(program: &Path, dir: &Path) -> Command {
+    let mut command = Command::new(program);
     command.arg("--dir").arg(dir);
     command
 }
@@ -278,10 +299,10 @@ pub async fn eventually(what: &str, mut look: impl AsyncFnMut() -> Result<bool>)
     }
 }
 
-/// A file of random bytes.
-pub fn random_file(path: &Path, size: u64) -> Result<()> {
+/// A file of random bytes; the same ones for the same size and seed.
+pub fn random_file(path: &Path, size: u64, seed: u64) -> Result<()> {
     use rand::{RngCore, SeedableRng};
-    let mut random = rand::rngs::SmallRng::seed_from_u64(size);
+    let mut random = rand::rngs::SmallRng::seed_from_u64(size ^ seed.rotate_left(32));
     let mut file = File::create(path)?;
     let mut piece = vec![0; 1 << 20];
     let mut left = size;
