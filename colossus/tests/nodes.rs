@@ -4,14 +4,19 @@
 
 mod harness;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use colossus::config::Config;
 use futures::StreamExt;
 use harness::{BAG, TestNode, bucket_of, bytes, chain, create_for, delete, eventually};
 use libp2p::gossipsub::IdentTopic;
+use serde_json::json;
 use shared::{
-    chain::{Chain, Signer},
+    chain::{
+        Chain, Signer,
+        event::{ChainEvent, StorageEvent},
+        memory::MemoryChain,
+    },
     hash::ContentHash,
     ids::{ObjectId, WorkerId},
     p2p::{
@@ -175,6 +180,71 @@ async fn the_debt_to_the_chain_survives_restarts_and_outages() {
         .await,
         1.0
     );
+    node.stop().await;
+}
+
+/// How often the chain was told that each object is held.
+async fn acceptances(chain: &MemoryChain) -> BTreeMap<ObjectId, u32> {
+    let mut times = BTreeMap::new();
+    for number in 0..=chain.finalized_head().await.unwrap().number {
+        for event in chain.block(number).await.unwrap().events {
+            if let ChainEvent::Storage(StorageEvent::ObjectsAccepted { objects, .. }) = event.event
+            {
+                for object in objects {
+                    *times.entry(object).or_default() += 1;
+                }
+            }
+        }
+    }
+    times
+}
+
+fn impatient(config: &mut Config) {
+    config.accept.submit_timeout = shared::config::TimeSpan(Duration::from_millis(300));
+}
+
+/// A batch that was given up gets into a block between the node's look at the state and the next batch.
+#[actix_web::test]
+async fn a_batch_that_comes_late_is_not_doubled() {
+    let chain = chain(1);
+    let node = TestNode::start(&chain, 1, impatient).await;
+    chain.hold_next_until_a_look();
+    for id in 1..=3 {
+        create_for(&chain, id, &bytes(id, 1_000));
+        assert_eq!(node.upload(id, &bytes(id, 1_000)).await.status(), 201);
+    }
+    eventually("all are accepted and the node knows it", async || {
+        (1..=3).all(|id| node.accepted(id))
+            && node.metric("storage_accept_outbox_objects").await == 0.0
+    })
+    .await;
+    let once = (1..=3).map(|id| (ObjectId(id), 1)).collect();
+    assert_eq!(acceptances(&chain).await, once);
+    assert_eq!(
+        node.json("status").await["accept"]["trouble"],
+        json!(null),
+        "nothing stands in the way any more"
+    );
+    node.stop().await;
+}
+
+/// The same across a restart: the node that comes knows nothing of the batch in the pool.
+#[actix_web::test]
+async fn a_batch_of_an_earlier_process_is_not_doubled() {
+    let chain = chain(1);
+    let node = TestNode::start(&chain, 1, |_| {}).await;
+    chain.hold_next_until_a_look();
+    create_for(&chain, 1, b"sent and not heard of");
+    let answer = node.upload(1, b"sent and not heard of").await;
+    assert_eq!(answer.status(), 201);
+    eventually("the batch is in the pool", async || chain.held() == 1).await;
+    let dir = node.stop().await;
+    let node = TestNode::start_in(dir, &chain, 1, |_| {}).await;
+    eventually("it is accepted and the node knows it", async || {
+        node.accepted(1) && node.metric("storage_accept_outbox_objects").await == 0.0
+    })
+    .await;
+    assert_eq!(acceptances(&chain).await, [(ObjectId(1), 1)].into());
     node.stop().await;
 }
 

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use shared::{
     chain::{
-        Block, BlockRef, Chain, ChainError, Included, Signer, UploadTerms, Worker, call, directory,
-        memory::MemoryChain,
+        Block, BlockRef, Chain, ChainError, Included, Signer, Turn, UploadTerms, Worker, call,
+        directory, memory::MemoryChain,
     },
     ids::{AccountId, BagId, BlockHash, ObjectId, WorkerId, WorkingGroup},
 };
@@ -51,6 +51,14 @@ impl Chain for Mined {
     ) -> Result<Option<directory::DataObject>, ChainError> {
         self.chain.data_object(bag, object).await
     }
+    async fn data_object_at(
+        &self,
+        at: BlockHash,
+        bag: BagId,
+        object: ObjectId,
+    ) -> Result<Option<directory::DataObject>, ChainError> {
+        self.chain.data_object_at(at, bag, object).await
+    }
     async fn worker(
         &self,
         group: WorkingGroup,
@@ -66,6 +74,17 @@ impl Chain for Mined {
     }
     async fn submit(&self, signer: &Signer, call: call::Call) -> Result<Included, ChainError> {
         self.chain.submit(signer, call).await
+    }
+    async fn turn(&self, account: AccountId) -> Result<Turn, ChainError> {
+        self.chain.turn(account).await
+    }
+    async fn submit_in_turn(
+        &self,
+        signer: &Signer,
+        turn: Turn,
+        call: call::Call,
+    ) -> Result<Included, ChainError> {
+        self.chain.submit_in_turn(signer, turn, call).await
     }
 }
 

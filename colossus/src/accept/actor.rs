@@ -4,24 +4,24 @@
 //! When the mailbox is full a hint is lost; the entry stays in the table and is read at the next
 //! scan, so acceptance is late, never forgotten.
 
-use std::{collections::BTreeMap, collections::BTreeSet, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, collections::BTreeSet, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle,
     WrapFuture,
 };
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use serde::Serialize;
 use shared::{
     chain::{
-        Chain, ChainError, Included, Signer,
+        Chain, ChainError, Included, Signer, Turn,
         call::Call,
         directory::StorageOperator,
         event::{ChainEvent, StorageEvent},
         follower::DirectoryView,
     },
-    ids::{BagId, ObjectId, WorkerId},
+    ids::{AccountId, BagId, ObjectId, WorkerId},
 };
 use tokio::time::Instant;
 
@@ -44,9 +44,9 @@ const ACCEPT_CALL: &str = "accept_pending_data_objects";
 /// One JOY in the chain's smallest unit.
 const UNITS_PER_JOY: f64 = 1e10;
 /// Questions to the chain at once.
-const CHECKS_AT_ONCE: usize = 16;
+const QUESTIONS_AT_ONCE: usize = 16;
 /// How long the chain has to answer one question.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An object became durable with this debt; its entry is in the table already.
 #[derive(Message)]
@@ -87,6 +87,19 @@ impl AcceptTrouble {
         Self::ChainAway,
         Self::Refused,
     ];
+
+    /// What the operator can do.
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::NoKey => "set keys.transactor_uri",
+            Self::AccountEmpty => "send the transactor's account some JOY for fees",
+            Self::RoleLapsed => {
+                "accept the buckets' invitation with this transactor, or have them moved"
+            }
+            Self::ChainAway => "check the endpoints in chain.endpoints",
+            Self::Refused => "see last_error",
+        }
+    }
 
     fn label(self) -> &'static str {
         match self {
@@ -171,6 +184,10 @@ impl AcceptActor {
             .metrics
             .accept_outbox
             .set(self.core.depth() as i64);
+        if self.core.depth() == 0 && self.last_error.take().is_some() {
+            // All was settled in another way than by a batch whose end was seen.
+            self.tell(None, None);
+        }
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
@@ -186,17 +203,26 @@ impl AcceptActor {
 
     fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         match effect {
-            Effect::Submit(batch) => self.submit(batch, ctx),
-            Effect::Check(objects) => {
-                let check = check(self.parts.chain.clone(), objects).into_actor(self);
-                ctx.spawn(check.map(|event, actor, ctx| actor.step(event, ctx)));
-            }
+            Effect::Prepare(objects) => self.prepare(objects, ctx),
+            Effect::Submit { turn, batch } => self.submit(turn, batch, ctx),
             Effect::Forget { object, how } => self.forget(object, how, ctx),
             Effect::Diagnose => self.diagnose(ctx),
         }
     }
 
-    fn submit(&mut self, batch: Vec<AcceptCall>, ctx: &mut Context<Self>) {
+    fn prepare(&mut self, objects: Vec<(ObjectId, BagId)>, ctx: &mut Context<Self>) {
+        let transactor = self.parts.transactor.as_ref().map(Signer::account);
+        let prepared = prepare(self.parts.chain.clone(), transactor, objects).into_actor(self);
+        ctx.spawn(prepared.map(|result, actor, ctx| {
+            let event = result.unwrap_or_else(|error| {
+                actor.note_failure(error);
+                Event::PrepareFailed
+            });
+            actor.step(event, ctx);
+        }));
+    }
+
+    fn submit(&mut self, turn: Turn, batch: Vec<AcceptCall>, ctx: &mut Context<Self>) {
         let worker = self.parts.worker;
         let calls = batch
             .into_iter()
@@ -215,14 +241,15 @@ impl AcceptActor {
             .collect();
         let (chain, signer) = (self.parts.chain.clone(), self.parts.transactor.clone());
         let timeout = self.parts.config.submit_timeout.0;
-        let submitted = submit(chain, signer, Call::ForceBatch(calls), timeout).into_actor(self);
+        let call = Call::ForceBatch(calls);
+        let submitted = submit(chain, signer, turn, call, timeout).into_actor(self);
         ctx.spawn(submitted.map(|result, actor, ctx| {
             let event = actor.note_submitted(result);
             actor.step(event, ctx);
         }));
     }
 
-    fn note_submitted(&mut self, result: Result<Included, SubmitError>) -> Event {
+    fn note_submitted(&mut self, result: Result<Included, AcceptError>) -> Event {
         let outcome = if result.is_ok() { "included" } else { "failed" };
         self.parts
             .metrics
@@ -234,7 +261,7 @@ impl AcceptActor {
                 let accepted = accepted_in(&included);
                 if !accepted.is_empty() {
                     self.last_error = None;
-                    self.parts.trouble.set(None, &self.parts.metrics);
+                    self.tell(None, None);
                 }
                 tracing::debug!(
                     block = included.block.number,
@@ -243,16 +270,20 @@ impl AcceptActor {
                 );
                 Event::Included { accepted }
             }
-            Err(SubmitError::NoKey) => {
-                self.parts
-                    .trouble
-                    .set(Some(AcceptTrouble::NoKey), &self.parts.metrics);
+            Err(error) => {
+                self.note_failure(error);
                 Event::SubmitFailed
             }
-            Err(SubmitError::Chain(error)) => {
+        }
+    }
+
+    fn note_failure(&mut self, error: AcceptError) {
+        match error {
+            // Diagnosing says it.
+            AcceptError::NoKey => {}
+            AcceptError::Chain(error) => {
                 tracing::warn!(%error, "a batch of acceptances failed");
                 self.last_error = Some(error);
-                Event::SubmitFailed
             }
         }
     }
@@ -278,59 +309,74 @@ impl AcceptActor {
         }));
     }
 
-    /// Looks at what the chain needs of us: a role, and a balance.
+    /// Looks at what the chain needs of us: a role, and money. Says it when it lacks, and when it is
+    /// there again.
     fn diagnose(&mut self, ctx: &mut Context<Self>) {
         let Some(transactor) = self.parts.transactor.as_ref().map(Signer::account) else {
-            tracing::error!(
-                "objects wait to be accepted, and no transactor key is configured: set keys.transactor_uri"
-            );
+            if self.core.depth() > 0 {
+                self.tell(Some(AcceptTrouble::NoKey), None);
+            }
             return;
-        };
-        let lapsed = {
-            let directory = self.parts.view.read();
-            let ours = directory.storage_buckets_of(self.parts.worker);
-            let acts = |bucket: &_| {
-                matches!(
-                    directory.storage_buckets.get(bucket).map(|known| &known.operator),
-                    Some(StorageOperator::Active { transactor: known, .. }) if *known == transactor
-                )
-            };
-            ours.is_empty() || !ours.iter().all(acts)
         };
         let chain = self.parts.chain.clone();
         let balance = async move {
-            tokio::time::timeout(CHECK_TIMEOUT, chain.free_balance(transactor)).await
+            tokio::time::timeout(QUESTION_TIMEOUT, chain.free_balance(transactor)).await
         };
         ctx.spawn(balance.into_actor(self).map(move |balance, actor, _| {
-            let trouble = match balance {
-                _ if lapsed => AcceptTrouble::RoleLapsed,
-                Ok(Ok(0)) => AcceptTrouble::AccountEmpty,
-                Ok(Ok(_)) if actor.last_error.is_some() => AcceptTrouble::Refused,
-                Ok(Ok(_)) => return,
-                Ok(Err(_)) | Err(_) => AcceptTrouble::ChainAway,
-            };
-            let (waiting, worker) = (actor.core.depth(), actor.parts.worker);
-            let last_error = actor.last_error.as_ref().map(ToString::to_string);
-            tracing::error!(?trouble, waiting, %transactor, %worker, last_error, "objects cannot be accepted on chain; they stay safe here");
-            actor.parts.trouble.set(Some(trouble), &actor.parts.metrics);
+            let balance = balance.ok().and_then(Result::ok);
+            // While the chain is away the last balance known is the best there is.
+            if let Some(free) = balance {
+                let joys = free as f64 / UNITS_PER_JOY;
+                actor.parts.metrics.balance.set(joys);
+            }
+            actor.tell(actor.trouble(transactor, balance), Some(transactor));
         }));
     }
 
-    /// Shows how much is left for fees, so that operators hear of it before it is used up.
-    fn watch_balance(&mut self, ctx: &mut Context<Self>) {
-        let Some(transactor) = self.parts.transactor.as_ref().map(Signer::account) else {
-            return;
-        };
-        let chain = self.parts.chain.clone();
-        let balance = async move {
-            tokio::time::timeout(CHECK_TIMEOUT, chain.free_balance(transactor)).await
-        };
-        ctx.spawn(balance.into_actor(self).map(|balance, actor, _| {
-            // While the chain is away the last balance known is the best there is.
-            if let Ok(Ok(free)) = balance {
-                actor.parts.metrics.balance.set(free as f64 / UNITS_PER_JOY);
+    fn trouble(&self, transactor: AccountId, balance: Option<u128>) -> Option<AcceptTrouble> {
+        let waits = self.core.depth() > 0;
+        let last_error = self.last_error.as_ref().filter(|_| waits);
+        match balance {
+            _ if waits && self.has_lapsed(transactor) => Some(AcceptTrouble::RoleLapsed),
+            Some(0) => Some(AcceptTrouble::AccountEmpty),
+            _ if last_error.is_some_and(ChainError::is_unpaid) => Some(AcceptTrouble::AccountEmpty),
+            None if waits => Some(AcceptTrouble::ChainAway),
+            Some(_) if last_error.is_some_and(ChainError::is_refusal) => {
+                Some(AcceptTrouble::Refused)
             }
-        }));
+            // The chain answers: what it did not answer about is asked again.
+            Some(_) | None => None,
+        }
+    }
+
+    /// Does a bucket with waiting objects, or any of the worker, have another transactor?
+    fn has_lapsed(&self, transactor: AccountId) -> bool {
+        let directory = self.parts.view.read();
+        let ours = directory.storage_buckets_of(self.parts.worker);
+        let acts = |bucket: &_| {
+            matches!(
+                directory.storage_buckets.get(bucket).map(|known| &known.operator),
+                Some(StorageOperator::Active { transactor: known, .. }) if *known == transactor
+            )
+        };
+        let waits_elsewhere = self.core.buckets().any(|bucket| !ours.contains(&bucket));
+        waits_elsewhere || !ours.iter().all(acts)
+    }
+
+    fn tell(&mut self, trouble: Option<AcceptTrouble>, transactor: Option<AccountId>) {
+        let was = self.parts.trouble.get();
+        self.parts.trouble.set(trouble, &self.parts.metrics);
+        let (waiting, worker) = (self.core.depth(), self.parts.worker);
+        let transactor = transactor.map(|account| account.to_string());
+        let last_error = self.last_error.as_ref().map(ToString::to_string);
+        match (trouble, was) {
+            (Some(trouble), _) => {
+                let remedy = trouble.remedy();
+                tracing::error!(?trouble, waiting, transactor, %worker, last_error, remedy, "objects cannot be accepted on chain; they stay safe here");
+            }
+            (None, Some(was)) => tracing::info!(?was, "objects can be accepted again"),
+            (None, None) => {}
+        }
     }
 
     fn rescan(&mut self, ctx: &mut Context<Self>) {
@@ -384,10 +430,10 @@ impl Actor for AcceptActor {
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
         self.rescan(ctx);
-        self.watch_balance(ctx);
+        self.diagnose(ctx);
         ctx.run_interval(RESCAN_INTERVAL, |actor, ctx| {
             actor.rescan(ctx);
-            actor.watch_balance(ctx);
+            actor.diagnose(ctx);
         });
     }
 }
@@ -415,40 +461,36 @@ impl Handler<Stop> for AcceptActor {
     }
 }
 
-enum SubmitError {
+/// Why a batch could not be made, or was not included.
+#[derive(Debug, thiserror::Error)]
+enum AcceptError {
+    #[error("no transactor key is configured: set keys.transactor_uri")]
     NoKey,
-    Chain(ChainError),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
 }
 
-impl fmt::Display for SubmitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoKey => f.write_str("no transactor key is configured"),
-            Self::Chain(error) => error.fmt(f),
-        }
-    }
+fn timed_out(what: &str, after: Duration) -> AcceptError {
+    AcceptError::Chain(ChainError::TimedOut {
+        what: what.to_owned(),
+        after_ms: after.as_millis() as u64,
+    })
 }
 
 /// Submitting is not to be cut off in the middle, so it runs on its own and only the waiting ends.
-/// A batch that was given up may still get into a block, but not beside a next one made before.
+/// A batch that was given up may still get into a block, but then no other of its turn does.
 async fn submit(
     chain: Arc<dyn Chain>,
     signer: Option<Signer>,
+    turn: Turn,
     call: Call,
     timeout: Duration,
-) -> Result<Included, SubmitError> {
-    let signer = signer.ok_or(SubmitError::NoKey)?;
-    let timed_out = || {
-        let what = "a batch of acceptances".to_owned();
-        SubmitError::Chain(ChainError::TimedOut {
-            what,
-            after_ms: timeout.as_millis() as u64,
-        })
-    };
-    let running = tokio::spawn(async move { chain.submit_alone(&signer, call).await });
+) -> Result<Included, AcceptError> {
+    let signer = signer.ok_or(AcceptError::NoKey)?;
+    let running = tokio::spawn(async move { chain.submit_in_turn(&signer, turn, call).await });
     match tokio::time::timeout(timeout, running).await {
-        Ok(Ok(result)) => result.map_err(SubmitError::Chain),
-        Ok(Err(_)) | Err(_) => Err(timed_out()),
+        Ok(Ok(result)) => Ok(result?),
+        Ok(Err(_)) | Err(_) => Err(timed_out("a batch of acceptances", timeout)),
     }
 }
 
@@ -465,22 +507,38 @@ fn accepted_in(included: &Included) -> BTreeSet<ObjectId> {
         .collect()
 }
 
-async fn check(chain: Arc<dyn Chain>, objects: Vec<(ObjectId, BagId)>) -> Event {
-    let answers = stream::iter(objects).map(|(object, bag)| {
+/// The order matters: see [`super::core`].
+async fn prepare(
+    chain: Arc<dyn Chain>,
+    transactor: Option<AccountId>,
+    objects: Vec<(ObjectId, BagId)>,
+) -> Result<Event, AcceptError> {
+    let transactor = transactor.ok_or(AcceptError::NoKey)?;
+    let turn = answered("the transactor's turn", chain.turn(transactor)).await?;
+    let at = turn.at.hash;
+    let states = stream::iter(objects).map(|(object, bag)| {
         let chain = chain.clone();
         async move {
-            let asked = tokio::time::timeout(CHECK_TIMEOUT, chain.data_object(bag, object)).await;
-            let state = match asked.ok()?.ok()? {
+            let known = chain.data_object_at(at, bag, object);
+            let state = match answered("an object to accept", known).await? {
                 Some(known) if known.accepted => OnChain::Accepted,
                 Some(_) => OnChain::Pending,
                 None => OnChain::Gone,
             };
-            Some((object, state))
+            Ok::<_, AcceptError>((object, state))
         }
     });
-    let answers: Vec<_> = answers.buffer_unordered(CHECKS_AT_ONCE).collect().await;
-    match answers.into_iter().collect::<Option<BTreeMap<_, _>>>() {
-        Some(states) => Event::Checked { states },
-        None => Event::CheckFailed,
+    let states = states.buffer_unordered(QUESTIONS_AT_ONCE);
+    let states = states.try_collect().await?;
+    Ok(Event::Prepared { turn, states })
+}
+
+async fn answered<T>(
+    what: &str,
+    answer: impl Future<Output = Result<T, ChainError>>,
+) -> Result<T, AcceptError> {
+    match tokio::time::timeout(QUESTION_TIMEOUT, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(timed_out(what, QUESTION_TIMEOUT)),
     }
 }

@@ -1,12 +1,17 @@
-//! Decides which stored objects go into the next acceptance batch, and what to believe after a
-//! batch that ended badly. No IO, no clock.
+//! Decides which stored objects go into the next acceptance batch. No IO, no clock.
 //!
-//! One batch is in flight at a time. After an error or a time-out nobody knows whether the chain
-//! took it, so the chain's *state* is read before anything is sent again.
+//! One batch is in flight at a time. After an error, a time-out or a restart nobody knows whether the
+//! chain took the one before, or will. So each batch is made in this order: the account's *turn* (its
+//! nonce) is taken; the *state* of the objects is read at the block of that turn; what is pending
+//! there is sent in exactly that turn. An earlier batch that got into a block before is seen in the state,
+//! and one that gets into a block later uses the turn up: no object is accepted twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shared::ids::{BagId, ObjectId, StorageBucketId};
+use shared::{
+    chain::Turn,
+    ids::{BagId, ObjectId, StorageBucketId},
+};
 use tokio::time::{Duration, Instant};
 
 /// Limits of batches and delays.
@@ -50,13 +55,15 @@ pub enum Event {
     },
     /// The batch ended in an error or a time-out.
     SubmitFailed,
-    /// The chain's state of the objects in doubt.
-    Checked {
-        /// State of each.
+    /// The turn was taken, and the state of the objects read.
+    Prepared {
+        /// The transactor's turn.
+        turn: Turn,
+        /// State of each object at the block of the turn.
         states: BTreeMap<ObjectId, OnChain>,
     },
-    /// The chain's state could not be read.
-    CheckFailed,
+    /// Turn or state could not be read.
+    PrepareFailed,
     /// The instant of [`Accept::next_wakeup`] has come.
     TimerFired,
 }
@@ -95,10 +102,16 @@ pub struct AcceptCall {
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Send this batch; answer with `Included` or `SubmitFailed`.
-    Submit(Vec<AcceptCall>),
-    /// Read the state of these objects; answer with `Checked` or `CheckFailed`.
-    Check(Vec<(ObjectId, BagId)>),
+    /// Take the transactor's turn, then read the state of these objects at its block; answer with
+    /// `Prepared` or `PrepareFailed`.
+    Prepare(Vec<(ObjectId, BagId)>),
+    /// Send this batch in this turn and no other; answer with `Included` or `SubmitFailed`.
+    Submit {
+        /// The turn.
+        turn: Turn,
+        /// The calls; each has objects.
+        batch: Vec<AcceptCall>,
+    },
     /// Take the object out of the outbox.
     Forget {
         /// The object.
@@ -128,15 +141,10 @@ struct Waiting {
 
 enum Phase {
     Idle,
+    /// The turn and the state of these objects are being read.
+    Preparing(BTreeSet<ObjectId>),
     /// These objects are in a batch whose end is awaited.
     Submitting(BTreeSet<ObjectId>),
-    /// Nobody knows about these; look at the chain at this instant.
-    InDoubt {
-        objects: BTreeSet<ObjectId>,
-        check_at: Instant,
-    },
-    /// The chain is being asked about these.
-    Checking(BTreeSet<ObjectId>),
 }
 
 impl Accept {
@@ -154,6 +162,11 @@ impl Accept {
     /// Objects stored and not yet accepted.
     pub fn depth(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Buckets to which objects in the outbox were uploaded; with repetitions.
+    pub fn buckets(&self) -> impl Iterator<Item = StorageBucketId> {
+        self.waiting.values().map(|waiting| waiting.bucket)
     }
 
     /// Takes in what happened and says what to do.
@@ -174,8 +187,8 @@ impl Accept {
             Event::Settled { object, how } => self.forget(object, how, &mut effects),
             Event::Included { accepted } => self.note_included(now, &accepted, &mut effects),
             Event::SubmitFailed => self.note_submit_failed(now, &mut effects),
-            Event::Checked { states } => self.note_checked(now, &states, &mut effects),
-            Event::CheckFailed => self.note_check_failed(now),
+            Event::Prepared { turn, states } => self.note_prepared(turn, &states, &mut effects),
+            Event::PrepareFailed => self.note_prepare_failed(now, &mut effects),
             Event::TimerFired => {}
         }
         self.advance(now, &mut effects);
@@ -187,8 +200,7 @@ impl Accept {
     pub fn next_wakeup(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Idle => self.batch_due_at(),
-            Phase::InDoubt { check_at, .. } => Some(*check_at),
-            Phase::Submitting(_) | Phase::Checking(_) => None,
+            Phase::Preparing(_) | Phase::Submitting(_) => None,
         }
     }
 
@@ -207,49 +219,45 @@ impl Accept {
     }
 
     fn advance(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let batch_is_due = self.batch_due_at().is_some_and(|due| due <= now);
-        match &mut self.phase {
-            Phase::Idle if batch_is_due => {
-                let batch = self.next_batch();
-                let objects = batch.iter().flat_map(|call| call.objects.iter().copied());
-                self.phase = Phase::Submitting(objects.collect());
-                effects.push(Effect::Submit(batch));
-            }
-            Phase::InDoubt { objects, check_at } if *check_at <= now => {
-                let objects = std::mem::take(objects);
-                self.check(objects, effects);
-            }
-            _ => {}
+        let is_idle = matches!(self.phase, Phase::Idle);
+        if is_idle && self.batch_due_at().is_some_and(|due| due <= now) {
+            let objects = self.next_objects();
+            let question = objects
+                .iter()
+                .filter_map(|object| Some((*object, self.waiting.get(object)?.bag)));
+            effects.push(Effect::Prepare(question.collect()));
+            self.phase = Phase::Preparing(objects);
         }
     }
 
-    fn check(&mut self, objects: BTreeSet<ObjectId>, effects: &mut Vec<Effect>) {
-        let question: Vec<_> = objects
-            .iter()
-            .filter_map(|object| Some((*object, self.waiting.get(object)?.bag)))
-            .collect();
-        if question.is_empty() {
-            self.phase = Phase::Idle;
-        } else {
-            self.phase = Phase::Checking(objects);
-            effects.push(Effect::Check(question));
-        }
-    }
-
-    fn next_batch(&self) -> Vec<AcceptCall> {
-        let mut calls: BTreeMap<(StorageBucketId, BagId), BTreeSet<ObjectId>> = BTreeMap::new();
+    /// What fits into one batch, lowest ids first.
+    fn next_objects(&self) -> BTreeSet<ObjectId> {
+        let mut calls: BTreeMap<(StorageBucketId, BagId), usize> = BTreeMap::new();
+        let mut objects = BTreeSet::new();
         for (object, waiting) in &self.waiting {
             let key = (waiting.bucket, waiting.bag);
             if !calls.contains_key(&key) && calls.len() == self.limits.calls_per_batch_max {
                 continue;
             }
-            let objects = calls.entry(key).or_default();
-            if objects.len() < self.limits.objects_per_call_max {
+            let in_call = calls.entry(key).or_default();
+            if *in_call < self.limits.objects_per_call_max {
+                *in_call += 1;
                 objects.insert(*object);
             }
         }
+        objects
+    }
+
+    fn batch_of(&self, objects: &BTreeSet<ObjectId>) -> Vec<AcceptCall> {
+        let mut calls: BTreeMap<(StorageBucketId, BagId), BTreeSet<ObjectId>> = BTreeMap::new();
+        for object in objects {
+            if let Some(waiting) = self.waiting.get(object) {
+                let call = calls.entry((waiting.bucket, waiting.bag)).or_default();
+                call.insert(*object);
+            }
+        }
+        let calls = calls.into_iter();
         calls
-            .into_iter()
             .map(|((bucket, bag), objects)| AcceptCall {
                 bucket,
                 bag,
@@ -276,11 +284,7 @@ impl Accept {
         for object in accepted {
             self.forget(*object, Settlement::Accepted, effects);
         }
-        let left: BTreeSet<_> = batch
-            .into_iter()
-            .filter(|object| self.waiting.contains_key(object))
-            .collect();
-        if left.is_empty() {
+        if !batch.iter().any(|object| self.waiting.contains_key(object)) {
             self.failures = 0;
             self.not_before = None;
             return;
@@ -288,34 +292,27 @@ impl Accept {
         // Part of the batch was refused: an object was deleted meanwhile, or the role has lapsed.
         self.back_off(now);
         effects.push(Effect::Diagnose);
-        self.phase = Phase::InDoubt {
-            objects: left,
-            check_at: now,
-        };
     }
 
     fn note_submit_failed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let Phase::Submitting(batch) = std::mem::replace(&mut self.phase, Phase::Idle) else {
-            return;
-        };
-        self.back_off(now);
-        effects.push(Effect::Diagnose);
-        self.phase = Phase::InDoubt {
-            objects: batch,
-            check_at: now,
-        };
-    }
-
-    fn note_checked(
-        &mut self,
-        now: Instant,
-        states: &BTreeMap<ObjectId, OnChain>,
-        effects: &mut Vec<Effect>,
-    ) {
-        if !matches!(self.phase, Phase::Checking(_)) {
+        if !matches!(self.phase, Phase::Submitting(_)) {
             return;
         }
         self.phase = Phase::Idle;
+        self.back_off(now);
+        effects.push(Effect::Diagnose);
+    }
+
+    /// What is pending at the block of the turn, and only that, goes into the batch.
+    fn note_prepared(
+        &mut self,
+        turn: Turn,
+        states: &BTreeMap<ObjectId, OnChain>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Phase::Preparing(mut objects) = std::mem::replace(&mut self.phase, Phase::Idle) else {
+            return;
+        };
         for (object, state) in states {
             match state {
                 OnChain::Accepted => self.forget(*object, Settlement::Accepted, effects),
@@ -323,25 +320,28 @@ impl Accept {
                 OnChain::Pending => {}
             }
         }
-        if self.waiting.is_empty() {
-            self.failures = 0;
-            self.not_before = None;
+        objects.retain(|object| {
+            states.get(object) == Some(&OnChain::Pending) && self.waiting.contains_key(object)
+        });
+        if objects.is_empty() {
+            if self.waiting.is_empty() {
+                self.failures = 0;
+                self.not_before = None;
+            }
+            return;
         }
-        debug_assert!(
-            self.not_before
-                .is_none_or(|at| at <= now + self.limits.retry_delay_max)
-        );
+        let batch = self.batch_of(&objects);
+        effects.push(Effect::Submit { turn, batch });
+        self.phase = Phase::Submitting(objects);
     }
 
-    fn note_check_failed(&mut self, now: Instant) {
-        let Phase::Checking(objects) = std::mem::replace(&mut self.phase, Phase::Idle) else {
+    fn note_prepare_failed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        if !matches!(self.phase, Phase::Preparing(_)) {
             return;
-        };
+        }
+        self.phase = Phase::Idle;
         self.back_off(now);
-        self.phase = Phase::InDoubt {
-            objects,
-            check_at: self.not_before.unwrap_or(now),
-        };
+        effects.push(Effect::Diagnose);
     }
 
     fn back_off(&mut self, now: Instant) {

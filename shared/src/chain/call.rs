@@ -99,6 +99,21 @@ pub enum Call {
         add: BTreeSet<StorageBucketId>,
         remove: BTreeSet<StorageBucketId>,
     },
+    /// By the storage group's lead.
+    RemoveStorageBucketOperator {
+        bucket: StorageBucketId,
+    },
+    /// By the storage group's lead.
+    InviteStorageBucketOperator {
+        bucket: StorageBucketId,
+        worker: WorkerId,
+    },
+    /// By the worker, who names the account that accepts objects.
+    AcceptStorageBucketInvitation {
+        worker: WorkerId,
+        bucket: StorageBucketId,
+        transactor: AccountId,
+    },
     UpdateBlacklist {
         remove: BTreeSet<String>,
         add: BTreeSet<String>,

@@ -66,6 +66,7 @@ pub async fn check(chain: &dyn Chain, hands: &Hands) -> Outcome {
     lookups(chain, hands).await?;
     refusals(chain, hands).await?;
     operator_metadata(chain, hands).await?;
+    turns(chain, hands).await?;
     acceptance(chain, hands).await?;
     at_the_same_time(chain, hands).await?;
     state_is_what_events_add_up_to(chain).await
@@ -188,9 +189,48 @@ async fn refusals(chain: &dyn Chain, hands: &Hands) -> Outcome {
         amount: 1,
     };
     match chain.submit(&pauper, gift).await {
-        Err(ChainError::NotTaken(_)) => Ok(()),
+        Err(error) if error.is_unpaid() => Ok(()),
         other => Err(format!("a transaction nobody pays for: {other:?}")),
     }
+}
+
+/// A turn is for one transaction, and goes with the state at its block.
+async fn turns(chain: &dyn Chain, hands: &Hands) -> Outcome {
+    let account = hands.role.account();
+    let turn = get("a turn", chain.turn(account)).await?;
+    let at_its_block = chain.data_object_at(turn.at.hash, hands.bag, ObjectId(NO_ONE));
+    that(
+        get("no object", at_its_block).await?.is_none(),
+        "an unknown object is nothing at any block",
+    )?;
+    for id in &hands.pending {
+        let known = chain.data_object_at(turn.at.hash, hands.bag, *id);
+        let known = get("an object at a block", known).await?;
+        that(
+            known.is_some_and(|known| !known.accepted),
+            "the object is pending at the turn's block",
+        )?;
+    }
+    let call = || Call::ForceBatch(Vec::new());
+    let first = chain.submit_in_turn(&hands.role, turn, call());
+    let first = get("a transaction in its turn", first).await?;
+    that(
+        first.block.number > turn.at.number,
+        "a turn comes after its block",
+    )?;
+    match tokio::time::timeout(PATIENCE, chain.submit_in_turn(&hands.role, turn, call())).await {
+        Ok(Err(ChainError::NotTaken(_))) => {}
+        other => return Err(format!("a turn that is used up: {other:?}")),
+    }
+    let next = get("the next turn", chain.turn(account)).await?;
+    that(next.nonce == turn.nonce + 1, "turns follow each other")?;
+    let both = [next, next].map(|turn| chain.submit_in_turn(&hands.role, turn, call()));
+    let both = tokio::time::timeout(PATIENCE, futures::future::join_all(both)).await;
+    let both = both.map_err(|_| "two of one turn: no answer".to_owned())?;
+    that(
+        both.iter().filter(|one| one.is_ok()).count() == 1,
+        "of two transactions of one turn one is taken",
+    )
 }
 
 async fn operator_metadata(chain: &dyn Chain, hands: &Hands) -> Outcome {

@@ -3,6 +3,7 @@
 //!
 //! - `genesis`: what stands in block 0
 //! - `calls`: the transactions that nodes send, with the chain's checks in the chain's order
+//! - `pool`: transactions that get into a block late, or not at all
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{
-    Block, BlockRef, Chain, ChainError, Included, Signer, UploadTerms, Worker,
+    Block, BlockRef, Chain, ChainError, Included, Signer, Turn, UploadTerms, Worker,
     call::Call,
     directory::{DataObject, Directory},
     event::{ChainEvent, IndexedEvent},
@@ -20,6 +21,7 @@ use crate::ids::{AccountId, BagId, BlockHash, ObjectId, WorkerId, WorkingGroup};
 
 mod calls;
 mod genesis;
+mod pool;
 #[cfg(test)]
 mod tests;
 
@@ -53,6 +55,7 @@ struct State {
     /// Blocks before this one are not known any more.
     oldest: u32,
     refusal_to_come: Option<String>,
+    pool: pool::Pool,
     directories_read: u32,
     /// Distinguishes the blocks of another history.
     history: u64,
@@ -69,6 +72,7 @@ impl MemoryChain {
             failures_to_come: 0,
             oldest: 0,
             refusal_to_come: None,
+            pool: pool::Pool::default(),
             directories_read: 0,
             history: 0,
         };
@@ -198,6 +202,23 @@ impl MemoryChain {
     }
 }
 
+impl State {
+    /// What the events up to this block add up to.
+    fn directory_at(&self, at: BlockHash) -> Result<Directory, ChainError> {
+        let newest = self.blocks.iter().position(|block| block.at.hash == at);
+        let newest = newest.ok_or_else(|| ChainError::Unreadable {
+            what: format!("the directory at block {at}"),
+            cause: "no block has this hash".to_owned(),
+        })?;
+        let mut directory = Directory::default();
+        let blocks = self.blocks[..=newest].iter();
+        for event in blocks.flat_map(|block| &block.events) {
+            directory.apply(&event.event);
+        }
+        Ok(directory)
+    }
+}
+
 fn unreachable(why: &str) -> ChainError {
     ChainError::Unreachable {
         endpoint: ENDPOINT.to_owned(),
@@ -254,18 +275,7 @@ impl Chain for MemoryChain {
     async fn directory(&self, at: BlockHash) -> Result<Directory, ChainError> {
         let mut state = self.request().await?;
         state.directories_read += 1;
-        let newest = state.blocks.iter().position(|block| block.at.hash == at);
-        let newest = newest.ok_or_else(|| ChainError::Unreadable {
-            what: format!("the directory at block {at}"),
-            cause: "no block has this hash".to_owned(),
-        })?;
-        let mut directory = Directory::default();
-        for event in state.blocks[..=newest]
-            .iter()
-            .flat_map(|block| &block.events)
-        {
-            directory.apply(&event.event);
-        }
+        let mut directory = state.directory_at(at)?;
         directory.forget_metadata();
         Ok(directory)
     }
@@ -275,8 +285,24 @@ impl Chain for MemoryChain {
         bag: BagId,
         object: ObjectId,
     ) -> Result<Option<DataObject>, ChainError> {
-        let state = self.request().await?;
+        let mut state = self.request().await?;
         let object = state.directory.objects.get(object);
+        self.looked_at(&mut state);
+        Ok(object.filter(|object| object.bag == bag))
+    }
+
+    async fn data_object_at(
+        &self,
+        at: BlockHash,
+        bag: BagId,
+        object: ObjectId,
+    ) -> Result<Option<DataObject>, ChainError> {
+        let mut state = self.request().await?;
+        let object = match self.head.borrow().hash == at {
+            true => state.directory.objects.get(object),
+            false => state.directory_at(at)?.objects.get(object),
+        };
+        self.looked_at(&mut state);
         Ok(object.filter(|object| object.bag == bag))
     }
 
@@ -299,31 +325,34 @@ impl Chain for MemoryChain {
     }
 
     async fn submit(&self, signer: &Signer, call: Call) -> Result<Included, ChainError> {
-        let mut state = self.request().await?;
-        if let Some(message) = state.refusal_to_come.take() {
-            return Err(ChainError::NotTaken(message));
-        }
-        let balance = state.balances.entry(signer.account()).or_default();
-        *balance = balance.checked_sub(FEE).ok_or_else(|| {
-            ChainError::NotTaken("Inability to pay some fees (e.g. account balance too low)".into())
-        })?;
-        // A transaction that fails is in a block too: it has no events.
-        let outcome = calls::dispatch(&mut state, signer.account(), call);
-        let (events, failure) = match outcome {
-            Ok(events) => (events, None),
-            Err(failure) => (Vec::new(), Some(failure)),
+        let answer = {
+            let mut state = self.request().await?;
+            // Its block takes those of the account that were sent before it.
+            self.include_held_of(&mut state, signer.account());
+            let nonce = state.pool.nonce(signer.account());
+            self.take(&mut state, signer.account(), nonce, call)?
         };
-        let block = self.make_block(&mut state, events, Some(FIRST_EXTRINSIC));
-        match failure {
-            Some(failure) => Err(failure.into()),
-            None => Ok(Included {
-                block,
-                events: state
-                    .blocks
-                    .last()
-                    .map(|block| block.events.clone())
-                    .unwrap_or_default(),
-            }),
-        }
+        answer.await.unwrap_or_else(|_| Err(unreachable("dropped")))
+    }
+
+    async fn turn(&self, account: AccountId) -> Result<Turn, ChainError> {
+        let state = self.request().await?;
+        Ok(Turn {
+            at: *self.head.borrow(),
+            nonce: state.pool.nonce(account),
+        })
+    }
+
+    async fn submit_in_turn(
+        &self,
+        signer: &Signer,
+        turn: Turn,
+        call: Call,
+    ) -> Result<Included, ChainError> {
+        let answer = {
+            let mut state = self.request().await?;
+            self.take(&mut state, signer.account(), turn.nonce, call)?
+        };
+        answer.await.unwrap_or_else(|_| Err(unreachable("dropped")))
     }
 }

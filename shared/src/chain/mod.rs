@@ -87,6 +87,16 @@ pub struct Included {
     pub events: Vec<event::IndexedEvent>,
 }
 
+/// Which transaction of an account is next, as of one finalised block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// The block.
+    pub at: BlockRef,
+    /// The nonce after the account's last transaction up to that block. What was sent before and is in
+    /// no block up to there has this one too, and only one of them can get into a block.
+    pub nonce: u64,
+}
+
 /// A worker of the storage or distribution group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worker {
@@ -126,6 +136,14 @@ pub trait Chain: Send + Sync + 'static {
         object: ObjectId,
     ) -> Result<Option<directory::DataObject>, ChainError>;
 
+    /// One object at this block.
+    async fn data_object_at(
+        &self,
+        at: BlockHash,
+        bag: BagId,
+        object: ObjectId,
+    ) -> Result<Option<directory::DataObject>, ChainError>;
+
     /// A worker of the storage or distribution working group at the newest finalised block.
     async fn worker(
         &self,
@@ -144,17 +162,20 @@ pub trait Chain: Send + Sync + 'static {
     /// chain's state before sending again.
     async fn submit(&self, signer: &Signer, call: call::Call) -> Result<Included, ChainError>;
 
-    /// As [`Chain::submit`], for an account that sends one transaction at a time: this one and an
-    /// earlier one that is not final when this one is made, by whatever process, exclude each other.
-    /// While the earlier one waits, the answer is [`ChainError::NotTaken`].
-    async fn submit_alone(
+    /// The account's turn at the newest finalised block. Take it *first*, then look at the state at
+    /// [`Turn::at`], then send with [`Chain::submit_in_turn`].
+    async fn turn(&self, account: AccountId) -> Result<Turn, ChainError>;
+
+    /// As [`Chain::submit`], for an account that sends one transaction at a time: the transaction gets
+    /// into a block only if none of this account did after `turn` was taken, by whatever process it was
+    /// sent. So what was seen of the account's own doing at [`Turn::at`] holds still, or this is refused
+    /// with [`ChainError::NotTaken`]; also while an earlier one of the same turn waits in a pool.
+    async fn submit_in_turn(
         &self,
         signer: &Signer,
+        turn: Turn,
         call: call::Call,
-    ) -> Result<Included, ChainError> {
-        // True wherever a transaction that ended badly is in no block and never will be.
-        self.submit(signer, call).await
-    }
+    ) -> Result<Included, ChainError>;
 }
 
 /// An sr25519 key that signs transactions and bindings.
@@ -261,6 +282,28 @@ pub enum ChainError {
 }
 
 impl ChainError {
+    /// Can the account that signed not pay for it?
+    pub fn is_unpaid(&self) -> bool {
+        match self {
+            // The words of `sp_runtime`'s `InvalidTransaction::Payment`, which nodes pass on.
+            Self::NotTaken(message) => message.contains("Inability to pay some fees"),
+            _ => false,
+        }
+    }
+
+    /// Did the chain look at it and say no?
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused { .. } | Self::NotTaken(_) => true,
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::NoSuchBlock(_)
+            | Self::Unreadable { .. }
+            | Self::BadKey { .. }
+            | Self::BadEndpoint { .. } => false,
+        }
+    }
+
     /// May the same request succeed later without anyone changing it?
     pub fn is_retryable(&self) -> bool {
         match self {

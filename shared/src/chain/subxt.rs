@@ -15,7 +15,7 @@ use tokio::{sync::Mutex, time::Instant};
 use tracing::{info, warn};
 
 use super::{
-    Block, BlockRef, Chain, ChainError, Included, Signer, UploadTerms, Worker,
+    Block, BlockRef, Chain, ChainError, Included, Signer, Turn, UploadTerms, Worker,
     backoff::Backoff,
     call::Call,
     directory::{DataObject, Directory},
@@ -336,6 +336,20 @@ impl Chain for SubxtChain {
             .await
     }
 
+    async fn data_object_at(
+        &self,
+        at: BlockHash,
+        bag: BagId,
+        object: ObjectId,
+    ) -> Result<Option<DataObject>, ChainError> {
+        let question = |connection: Arc<Connection>| async move {
+            let state = State::at(&connection, at).await?;
+            state.data_object(bag, object).await
+        };
+        self.ask("a data object", self.options.request_timeout, question)
+            .await
+    }
+
     async fn worker(
         &self,
         group: WorkingGroup,
@@ -381,13 +395,21 @@ impl Chain for SubxtChain {
             .await
     }
 
-    async fn submit_alone(&self, signer: &Signer, call: Call) -> Result<Included, ChainError> {
+    async fn turn(&self, account: AccountId) -> Result<Turn, ChainError> {
+        let question = |connection: Arc<Connection>| async move { connection.turn(account).await };
+        self.ask("an account's turn", self.options.request_timeout, question)
+            .await
+    }
+
+    async fn submit_in_turn(
+        &self,
+        signer: &Signer,
+        turn: Turn,
+        call: Call,
+    ) -> Result<Included, ChainError> {
         let question = |connection: Arc<Connection>| {
             let call = call.clone();
-            async move {
-                let nonce = Nonce::AfterTheFinal;
-                connection.submit(nonce, signer, call).await
-            }
+            async move { connection.submit(Nonce::Of(turn), signer, call).await }
         };
         self.ask_once("a transaction", self.options.submit_timeout, &question)
             .await

@@ -103,6 +103,9 @@ pub(super) fn dispatch(
         | Call::DeleteVideo { .. }
         | Call::UpdateDistributionBucketMode { .. }
         | Call::UpdateStorageBucketsForBag { .. }
+        | Call::RemoveStorageBucketOperator { .. }
+        | Call::InviteStorageBucketOperator { .. }
+        | Call::AcceptStorageBucketInvitation { .. }
         | Call::UpdateBlacklist { .. } => {
             return Err(Failure {
                 pallet: "System",

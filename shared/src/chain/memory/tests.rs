@@ -71,3 +71,23 @@ async fn waits_while_paused() {
     chain.resume();
     assert!(request.await.is_ok());
 }
+
+#[tokio::test]
+async fn of_one_turn_one_transaction_gets_into_a_block_however_late() {
+    let alice = Signer::from_uri("//Alice").unwrap();
+    let chain = Genesis::new()
+        .worker(WorkingGroup::Storage, WorkerId(1), alice.account())
+        .start();
+    let call = || Call::ForceBatch(Vec::new());
+    let turn = chain.turn(alice.account()).await.unwrap();
+    chain.hold_next();
+    let mut late = Box::pin(chain.submit_in_turn(&alice, turn, call()));
+    assert!(futures::poll!(&mut late).is_pending());
+    let refused = chain.submit_in_turn(&alice, turn, call()).await;
+    assert!(matches!(refused, Err(ChainError::NotTaken(message)) if message.contains("1014")));
+
+    chain.include_held();
+    assert_eq!(late.await.unwrap().block.number, turn.at.number + 1);
+    let refused = chain.submit_in_turn(&alice, turn, call()).await;
+    assert!(matches!(refused, Err(ChainError::NotTaken(message)) if message.contains("1010")));
+}

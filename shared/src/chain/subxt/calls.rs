@@ -134,6 +134,18 @@ enum StorageCall {
         add_buckets: BTreeSet<u64>,
         remove_buckets: BTreeSet<u64>,
     },
+    remove_storage_bucket_operator {
+        storage_bucket_id: u64,
+    },
+    invite_storage_bucket_operator {
+        storage_bucket_id: u64,
+        operator_id: u64,
+    },
+    accept_storage_bucket_invitation {
+        worker_id: u64,
+        storage_bucket_id: u64,
+        transactor_account_id: RawAccount,
+    },
     update_blacklist {
         remove_hashes: BTreeSet<Vec<u8>>,
         add_hashes: BTreeSet<Vec<u8>>,
@@ -328,6 +340,26 @@ impl From<Call> for RuntimeCall {
                     remove_buckets: storage_buckets(remove),
                 })
             }
+            Call::RemoveStorageBucketOperator { bucket } => {
+                Self::Storage(StorageCall::remove_storage_bucket_operator {
+                    storage_bucket_id: bucket.0,
+                })
+            }
+            Call::InviteStorageBucketOperator { bucket, worker } => {
+                Self::Storage(StorageCall::invite_storage_bucket_operator {
+                    storage_bucket_id: bucket.0,
+                    operator_id: worker.0,
+                })
+            }
+            Call::AcceptStorageBucketInvitation {
+                worker,
+                bucket,
+                transactor,
+            } => Self::Storage(StorageCall::accept_storage_bucket_invitation {
+                worker_id: worker.0,
+                storage_bucket_id: bucket.0,
+                transactor_account_id: transactor.into(),
+            }),
             Call::UpdateBlacklist { remove, add } => Self::Storage(StorageCall::update_blacklist {
                 remove_hashes: content_ids(remove),
                 add_hashes: content_ids(add),

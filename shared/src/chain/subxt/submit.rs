@@ -24,7 +24,7 @@ use super::{
     storage::State,
 };
 use crate::{
-    chain::{BlockRef, ChainError, Included, Signer, call::Call},
+    chain::{BlockRef, ChainError, Included, Signer, Turn, call::Call},
     ids::{AccountId, BlockHash},
 };
 
@@ -48,9 +48,8 @@ impl Nonces {
 pub(super) enum Nonce<'a> {
     /// The next that is free, those in the node's pool counted.
     Next(&'a Nonces),
-    /// The one after the account's last *final* transaction. What was sent before and is not final
-    /// has the same, and only one of them can get into a block.
-    AfterTheFinal,
+    /// This one, valid from the block at which it was read.
+    Of(Turn),
 }
 
 impl Connection {
@@ -61,7 +60,10 @@ impl Connection {
         signer: &Signer,
         call: Call,
     ) -> Result<Included, ChainError> {
-        let head = self.finalized_head().await?;
+        let head = match nonce {
+            Nonce::Next(_) => self.finalized_head().await?,
+            Nonce::Of(turn) => turn.at,
+        };
         let at = self.at(head.hash, head.number).await?;
         let progress = match nonce {
             Nonce::Next(nonces) => {
@@ -72,16 +74,21 @@ impl Connection {
                 let nonce = nonce.map_err(|error| self.failed("an account's nonce", error))?;
                 self.send(&at, head, signer, call, nonce).await?
             }
-            Nonce::AfterTheFinal => {
-                let nonce = State::of(self, &at).nonce(signer.account()).await?;
-                self.send(&at, head, signer, call, nonce.into()).await?
-            }
+            Nonce::Of(turn) => self.send(&at, head, signer, call, turn.nonce).await?,
         };
         let in_block = progress.wait_for_finalized().await;
         let in_block = in_block.map_err(|error| self.not_included(error))?;
         let transaction = in_block.wait_for_success().await;
         let transaction = transaction.map_err(|error| self.failed_transaction(error))?;
         self.included(&in_block, &transaction).await
+    }
+
+    /// The account's turn at the newest finalised block.
+    pub(super) async fn turn(&self, account: AccountId) -> Result<Turn, ChainError> {
+        let head = self.finalized_head().await?;
+        let at = self.at(head.hash, head.number).await?;
+        let nonce = State::of(self, &at).nonce(account).await?.into();
+        Ok(Turn { at: head, nonce })
     }
 
     async fn send(
