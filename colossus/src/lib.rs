@@ -61,5 +61,7 @@ pub mod receipts;
 pub mod replicate;
 pub mod scrub;
 pub mod tus;
+#[cfg(test)]
+mod world;
 
 pub use cli::cli_main;

@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
+    sync::Arc,
 };
 
 use shared::{
@@ -161,12 +162,7 @@ impl Scene<'_> {
     }
 
     /// `sources` is `None` when the bag is not this node's.
-    fn look_at_object(
-        &self,
-        object: &DataObject,
-        sources: Option<BTreeSet<Source>>,
-        news: &mut News,
-    ) {
+    fn look_at_object(&self, object: &DataObject, sources: Option<Sources>, news: &mut News) {
         if (self.holds)(object.id) {
             return;
         }
@@ -183,26 +179,38 @@ impl Scene<'_> {
                 size,
                 bag,
                 accepted,
-                sources,
+                sources: sources.owing,
+                elsewhere: sources.elsewhere,
             },
         ));
     }
 
-    /// The other nodes that owe the bag; `None` if this one does not.
-    fn sources_of(&self, bag: BagId) -> Option<BTreeSet<Source>> {
+    /// Where the bag's objects may be had; `None` if this node does not owe it.
+    fn sources_of(&self, bag: BagId) -> Option<Sources> {
         let stored_by = &self.directory.bags.get(&bag)?.stored_by;
         if stored_by.is_disjoint(self.ours) {
             return None;
         }
-        let others = self.directory.storage_nodes_of(bag).into_iter();
-        let others = others.filter(|node| !self.ours.contains(&node.bucket));
-        Some(
-            others
-                .filter_map(|node| node.endpoint)
-                .map(|root| Source(root.into()))
-                .collect(),
-        )
+        let (mut owing, mut elsewhere) = (BTreeSet::new(), BTreeSet::new());
+        let others = self.directory.storage_nodes();
+        for node in others.filter(|node| !self.ours.contains(&node.bucket)) {
+            if let Some(root) = node.endpoint {
+                let owes = stored_by.contains(&node.bucket);
+                let set = if owes { &mut owing } else { &mut elsewhere };
+                set.insert(Source(root.into()));
+            }
+        }
+        elsewhere.retain(|source| !owing.contains(source));
+        let elsewhere = Arc::new(elsewhere);
+        Some(Sources { owing, elsewhere })
     }
+}
+
+/// Nodes that may hold the objects of a bag.
+#[derive(Clone)]
+struct Sources {
+    owing: BTreeSet<Source>,
+    elsewhere: Arc<BTreeSet<Source>>,
 }
 
 /// Who operates what and where, to notice when that changes: then everything is looked at.

@@ -1,7 +1,8 @@
 //! Decides which wanted objects to fetch, from which sources and when, and with whom to compare what
 //! is held. No IO, no clock.
 //!
-//! A *want* is an object that is owed and not held. Its *candidates* are the nodes that owe it too.
+//! A *want* is an object that is owed and not held. Its *candidates* are the nodes that owe it too; once
+//! all of them have failed, every other node, since its bag may have been moved away from its holders.
 //! A candidate is asked when it is known to hold the object (it said so, or a comparison says so) or
 //! when the chain says that the object was accepted. For objects that are not accepted yet and that
 //! nobody announced the bag is compared with the other nodes, ever more rarely.
@@ -222,7 +223,7 @@ impl Replicate {
         });
         state
             .candidates
-            .retain(|source, _| want.sources.contains(source));
+            .retain(|source, _| want.sources.contains(source) || want.elsewhere.contains(source));
         for source in &want.sources {
             state.candidates.entry(source.clone()).or_default();
         }
@@ -239,6 +240,7 @@ impl Replicate {
             });
         }
         let old_bag = std::mem::replace(&mut state.want, want).bag;
+        state.look_elsewhere();
         if let Some(bag) = self.bags.get_mut(&old_bag) {
             bag.unlocated.remove(&object);
         }
@@ -338,6 +340,7 @@ impl Replicate {
                 candidate.not_before = candidate.not_before.max(Some(not_before));
             }
         }
+        state.look_elsewhere();
         self.requeue(now, object);
     }
 
@@ -350,6 +353,7 @@ impl Replicate {
                 candidate.holds &= failure != Failure::NotThere;
                 candidate.rest(now, &limits);
             }
+            state.look_elsewhere();
             self.requeue(now, object);
         }
     }
@@ -608,6 +612,21 @@ impl Replicate {
         for (source, bags) in questions {
             self.comparing.insert(source.clone());
             effects.push(Effect::Compare { source, bags });
+        }
+    }
+}
+
+impl WantState {
+    /// When all that owe it have failed, all others are asked, too.
+    fn look_elsewhere(&mut self) {
+        let failed = |source| {
+            let candidate = self.candidates.get(source);
+            candidate.is_some_and(|known| known.failures > 0)
+        };
+        if self.want.sources.iter().all(failed) {
+            for source in self.want.elsewhere.iter() {
+                self.candidates.entry(source.clone()).or_default();
+            }
         }
     }
 }

@@ -11,6 +11,6 @@ pub mod actor;
 pub mod compare;
 pub mod core;
 #[cfg(test)]
-mod random;
+pub(crate) mod random;
 pub mod transfer;
 pub mod words;

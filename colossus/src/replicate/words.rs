@@ -58,6 +58,8 @@ pub struct Want {
     pub accepted: bool,
     /// Nodes that owe it too.
     pub sources: BTreeSet<Source>,
+    /// All other nodes. After its bag was moved, those that owed it before may be the only holders.
+    pub elsewhere: Arc<BTreeSet<Source>>,
 }
 
 /// Why a fetch failed.

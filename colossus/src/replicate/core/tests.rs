@@ -1,5 +1,7 @@
 //! Tables; the whole of five nodes is in `simulation`.
 
+use std::sync::Arc;
+
 use shared::{hash::ContentHash, ids::ChannelId};
 
 use super::*;
@@ -39,6 +41,7 @@ fn wanted(object: u64, accepted: bool, sources: &[u8]) -> Event {
         bag: bag(),
         accepted,
         sources,
+        elsewhere: Arc::default(),
     };
     Event::Wanted {
         object: ObjectId(object),
@@ -276,6 +279,30 @@ fn transfer(object: u64, size: u64, sources: &[u8]) -> Effect {
         size,
         sources: sources.iter().map(|n| source(*n)).collect(),
     }
+}
+
+#[test]
+fn when_all_that_owe_it_have_failed_the_others_are_asked() {
+    let now = Instant::now();
+    let mut core = Replicate::new(LIMITS);
+    let Event::Wanted { object, mut want } = wanted(1, true, &[1]) else {
+        unreachable!("it is a want")
+    };
+    want.elsewhere = Arc::new([source(2)].into());
+    let effects = core.handle(now, Event::Wanted { object, want });
+    assert_eq!(effects, [fetch(1, 1)]);
+    let effects = core.handle(now, failed(1, 1, Failure::NotThere));
+    assert_eq!(effects, [fetch(1, 2)]);
+    core.handle(now, fetched(1, 2));
+    assert_eq!(core.wanted(), 0);
+
+    // Nobody owes it but this node.
+    let Event::Wanted { object, mut want } = wanted(2, true, &[]) else {
+        unreachable!("it is a want")
+    };
+    want.elsewhere = Arc::new([source(2)].into());
+    let effects = core.handle(now, Event::Wanted { object, want });
+    assert_eq!(effects, [fetch(2, 2)]);
 }
 
 #[test]
