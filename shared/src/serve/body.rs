@@ -9,7 +9,6 @@
 use std::{
     fs::File,
     io,
-    os::unix::fs::FileExt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -17,9 +16,13 @@ use std::{
 
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use rustix::{
+    buffer::spare_capacity,
+    io::{Errno, ReadWriteFlags, pread, preadv2},
+};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::slices;
 use crate::range::ByteRange;
 
 /// Piece read from the page cache at once.
@@ -105,33 +108,32 @@ impl MessageBody for FileBody {
 /// What the page cache holds at `position` now: at least one byte, at most `want`. `WouldBlock` if
 /// that is nothing, or if the file system cannot tell. Never waits for the disk.
 pub fn read_now(file: &File, position: u64, want: usize) -> io::Result<Bytes> {
-    let mut buffer = vec![0; want];
-    let parts = &mut [io::IoSliceMut::new(&mut buffer)];
-    match preadv2(file, parts, position, ReadWriteFlags::NOWAIT) {
-        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-        Ok(read) => {
-            buffer.truncate(read);
-            Ok(buffer.into())
+    slices::filled(want, |buffer| {
+        let parts = &mut [io::IoSliceMut::new(buffer)];
+        match preadv2(file, parts, position, ReadWriteFlags::NOWAIT) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => Ok(read),
+            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR) => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            Err(error) => Err(error.into()),
         }
-        Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR) => {
-            Err(io::ErrorKind::WouldBlock.into())
-        }
-        Err(error) => Err(error.into()),
-    }
+    })
 }
 
 /// At least one byte at `position`, at most `want`; waits for the disk.
 pub fn read(file: &File, position: u64, want: usize) -> io::Result<Bytes> {
-    let mut buffer = vec![0; want];
+    let mut buffer = Vec::with_capacity(want.max(1));
+    // Into the memory as it is: to clear it first costs as much as to copy.
     let read = loop {
-        match file.read_at(&mut buffer, position) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        match pread(file, spare_capacity(&mut buffer), position) {
+            Err(Errno::INTR) => {}
             other => break other?,
         }
     };
     if read == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    buffer.truncate(read);
+    buffer.truncate(want);
     Ok(buffer.into())
 }

@@ -6,12 +6,14 @@
 //! - [`conditions`]: `If-Match`, `If-None-Match`, `If-Range`
 //! - [`multipart`]: several ranges in one answer
 //! - [`sniff`]: media type from the first bytes
+//! - `slices`: the buffers of those bodies
 //! - [`server`]: the settings every public server of a node needs
 
 pub mod body;
 pub mod conditions;
 pub mod multipart;
 pub mod server;
+mod slices;
 mod sniff;
 
 use std::{fs::File, io, sync::Arc};

@@ -2,24 +2,30 @@
 //! route pattern, method and status, and writes the access log (level debug; 5xx level warn).
 
 use std::{
+    cell::RefCell,
+    collections::HashMap,
+    fmt::Write,
     future::{Ready, ready},
     pin::Pin,
+    rc::Rc,
     sync::atomic::{AtomicU64, Ordering},
-    task::{Context, Poll},
+    task::{Context, Poll, ready as ready_or_return},
 };
 
 use actix_web::{
-    Error, HttpMessage,
+    Error,
     body::{BodySize, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
     http::{
-        Method, StatusCode,
+        Method, StatusCode, Uri,
         header::{HeaderName, HeaderValue},
     },
 };
 use bytes::Bytes;
-use futures::future::LocalBoxFuture;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
+use pin_project_lite::pin_project;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
 use tokio::time::Instant;
 
 /// Header that carries the request id, in both directions.
@@ -37,9 +43,8 @@ const DURATION_BUCKETS_S: [f64; 11] = [
     0.001, 0.005, 0.02, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0, 600.0, 3600.0,
 ];
 
-/// The id of one request, found in the request's extensions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(pub String);
+/// Kinds of answers whose counters a worker keeps at hand; beyond, it starts anew.
+const METERS_MAX: usize = 1024;
 
 /// Times, counts and logs the requests of one server. One value serves all workers; give each
 /// `App` a clone with `.wrap(telemetry.clone())`.
@@ -93,17 +98,65 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(RequestTelemetryService {
-            service,
+        let meters = Rc::new(Meters {
             telemetry: self.clone(),
-        }))
+            by_kind: RefCell::default(),
+        });
+        ready(Ok(RequestTelemetryService { service, meters }))
+    }
+}
+
+/// The counters of one worker, found once for each kind of answer: to look them up by their labels
+/// costs more than to count.
+struct Meters {
+    telemetry: RequestTelemetry,
+    by_kind: RefCell<HashMap<String, Vec<Meter>>>,
+}
+
+/// The counters of answers by one route to one method with one status.
+#[derive(Clone)]
+struct Meter {
+    method: &'static str,
+    status: StatusCode,
+    duration: Histogram,
+    body_bytes: IntCounter,
+}
+
+impl Meters {
+    fn count(&self, route: &str, method: &Method, status: StatusCode, seconds: f64, sent: u64) {
+        let method = method_label(method);
+        let is_it = |meter: &&Meter| meter.status == status && meter.method == method;
+        let mut by_kind = self.by_kind.borrow_mut();
+        if let Some(meter) = by_kind.get(route).and_then(|all| all.iter().find(is_it)) {
+            return meter.count(seconds, sent);
+        }
+        let telemetry = &self.telemetry;
+        let labels = [route, method, status.as_str()];
+        let meter = Meter {
+            method,
+            status,
+            duration: telemetry.durations.with_label_values(&labels),
+            body_bytes: telemetry.body_bytes.with_label_values(&[route]),
+        };
+        meter.count(seconds, sent);
+        if by_kind.values().map(Vec::len).sum::<usize>() >= METERS_MAX {
+            by_kind.clear();
+        }
+        by_kind.entry(route.to_owned()).or_default().push(meter);
+    }
+}
+
+impl Meter {
+    fn count(&self, seconds: f64, sent: u64) {
+        self.duration.observe(seconds);
+        self.body_bytes.inc_by(sent);
     }
 }
 
 /// [`RequestTelemetry`] around one worker's service.
 pub struct RequestTelemetryService<S> {
     service: S,
-    telemetry: RequestTelemetry,
+    meters: Rc<Meters>,
 }
 
 impl<S, B> Service<ServiceRequest> for RequestTelemetryService<S>
@@ -113,39 +166,61 @@ where
 {
     type Response = ServiceResponse<TimedBody<B>>;
     type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+    type Future = Answering<S::Future>;
 
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let id = request_id(&request);
-        let mut timing = Timing {
-            telemetry: self.telemetry.clone(),
+        let timing = Timing {
+            meters: self.meters.clone(),
             started: Instant::now(),
             method: request.method().clone(),
             route: None,
             // What a request is counted as if its client leaves before there is an answer.
             status: client_closed_request(),
             sent: 0,
-            line: LogLine::of(&request, &id),
+            id: request_id(&request),
+            line: LogLine::of(&request),
         };
-        timing.telemetry.in_flight.inc();
-        let header = HeaderValue::from_str(&id.0);
-        request.extensions_mut().insert(id);
-        let answer = self.service.call(request);
-        Box::pin(async move {
-            let mut response = match answer.await {
-                Ok(response) => response,
-                Err(error) => {
-                    timing.answered(error.as_response_error().status_code(), None);
-                    return Err(error);
-                }
-            };
-            timing.answered(response.status(), response.request().match_pattern());
-            if let Ok(value) = header {
-                response.headers_mut().insert(REQUEST_ID_HEADER, value);
+        self.meters.telemetry.in_flight.inc();
+        Answering {
+            answer: self.service.call(request),
+            timing: Some(timing),
+        }
+    }
+}
+
+pin_project! {
+    /// An answer that is being made.
+    pub struct Answering<F> {
+        #[pin]
+        answer: F,
+        timing: Option<Timing>,
+    }
+}
+
+impl<F, B> Future for Answering<F>
+where
+    F: Future<Output = Result<ServiceResponse<B>, Error>>,
+    B: MessageBody + Unpin + 'static,
+{
+    type Output = Result<ServiceResponse<TimedBody<B>>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = ready_or_return!(this.answer.poll(cx));
+        let mut timing = this.timing.take().expect("polled after its answer");
+        Poll::Ready(match answer {
+            Ok(mut response) => {
+                timing.answered(response.status(), response.request().match_pattern());
+                let headers = response.headers_mut();
+                headers.insert(REQUEST_ID_HEADER, timing.id.clone());
+                Ok(response.map_body(|_, body| TimedBody { body, timing }))
             }
-            Ok(response.map_body(|_, body| TimedBody { body, timing }))
+            Err(error) => {
+                timing.answered(error.as_response_error().status_code(), None);
+                Err(error)
+            }
         })
     }
 }
@@ -156,42 +231,40 @@ fn client_closed_request() -> StatusCode {
 }
 
 /// The client's id if it is short and plain, else one of our own.
-fn request_id(request: &ServiceRequest) -> RequestId {
+fn request_id(request: &ServiceRequest) -> HeaderValue {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     static PROCESS: std::sync::LazyLock<u32> = std::sync::LazyLock::new(rand::random);
-    let plain = |id: &&str| {
+    let plain = |id: &&HeaderValue| {
         (1..=REQUEST_ID_CHARS_MAX).contains(&id.len())
             && id
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+                .as_bytes()
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
     };
-    let given = request
-        .headers()
-        .get(REQUEST_ID_HEADER)
-        .and_then(|value| value.to_str().ok())
-        .filter(plain);
-    match given {
-        Some(id) => RequestId(id.to_owned()),
-        None => RequestId(format!(
+    let given = request.headers().get(REQUEST_ID_HEADER).filter(plain);
+    given.cloned().unwrap_or_else(|| {
+        let mut id = String::with_capacity(32);
+        // A string takes whatever is written.
+        let _ = write!(
+            id,
             "{:08x}-{:x}",
             *PROCESS,
             NEXT.fetch_add(1, Ordering::Relaxed)
-        )),
-    }
+        );
+        HeaderValue::try_from(id).expect("hexadecimal digits are a header value")
+    })
 }
 
-/// What the access log says besides the figures; made only when someone reads it.
+/// What the access log says besides the figures; kept only when someone may read it.
 struct LogLine {
-    id: String,
-    path: String,
+    uri: Uri,
     peer: Option<std::net::IpAddr>,
 }
 
 impl LogLine {
-    fn of(request: &ServiceRequest, id: &RequestId) -> Option<Self> {
+    fn of(request: &ServiceRequest) -> Option<Self> {
         tracing::enabled!(tracing::Level::WARN).then(|| Self {
-            id: id.0.clone(),
-            path: request.path().to_owned(),
+            uri: request.uri().clone(),
             peer: request.peer_addr().map(|address| address.ip()),
         })
     }
@@ -199,12 +272,13 @@ impl LogLine {
 
 /// Counts the request when it is dropped, which is when its body has been sent or given up.
 struct Timing {
-    telemetry: RequestTelemetry,
+    meters: Rc<Meters>,
     started: Instant,
     method: Method,
     route: Option<String>,
     status: StatusCode,
     sent: u64,
+    id: HeaderValue,
     line: Option<LogLine>,
 }
 
@@ -219,18 +293,12 @@ impl Drop for Timing {
     fn drop(&mut self) {
         let seconds = self.started.elapsed().as_secs_f64();
         let route = self.route.as_deref().unwrap_or(UNMATCHED);
-        let labels = [route, method_label(&self.method), self.status.as_str()];
-        self.telemetry
-            .durations
-            .with_label_values(&labels)
-            .observe(seconds);
-        self.telemetry.in_flight.dec();
-        self.telemetry
-            .body_bytes
-            .with_label_values(&[route])
-            .inc_by(self.sent);
+        self.meters
+            .count(route, &self.method, self.status, seconds, self.sent);
+        self.meters.telemetry.in_flight.dec();
         let Some(line) = &self.line else { return };
-        let (id, path, peer) = (line.id.as_str(), line.path.as_str(), line.peer);
+        let (id, path, peer) = (&self.id, line.uri.path(), line.peer);
+        let id = id.to_str().unwrap_or_default();
         let (method, status, bytes) = (&self.method, self.status.as_u16(), self.sent);
         if status >= 500 {
             tracing::warn!(target: "http", id, %method, path, status, bytes, seconds, ?peer, "request failed");

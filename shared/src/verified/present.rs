@@ -53,6 +53,32 @@ impl Present {
             && self.words[(group / WORD_BITS) as usize] >> (group % WORD_BITS) & 1 == 1
     }
 
+    /// Those before this group, and none from it on.
+    pub fn before(&self, end: u64) -> Self {
+        let mut words = self.words.clone();
+        let first = (end / WORD_BITS) as usize;
+        if let Some(word) = words.get_mut(first) {
+            *word &= (1 << (end % WORD_BITS)) - 1;
+        }
+        words.iter_mut().skip(first + 1).for_each(|word| *word = 0);
+        let count = words.iter().map(|word| u64::from(word.count_ones())).sum();
+        Self {
+            words,
+            groups: self.groups,
+            count,
+        }
+    }
+
+    /// The last group that is there.
+    pub fn last(&self) -> Option<u64> {
+        let (at, word) = self
+            .words
+            .iter()
+            .enumerate()
+            .rfind(|(_, word)| **word != 0)?;
+        Some((at as u64 + 1) * WORD_BITS - 1 - u64::from(word.leading_zeros()))
+    }
+
     /// How many groups are there.
     pub fn count(&self) -> u64 {
         self.count
