@@ -22,6 +22,8 @@ pub struct Download {
     received: u64,
     stall_timeout: Duration,
     stalled: Pin<Box<tokio::time::Sleep>>,
+    /// Is somebody waiting for the next piece? Only then does time count against the node.
+    waiting: bool,
     pieces: Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>,
     ended: bool,
 }
@@ -56,6 +58,7 @@ impl Download {
             received: 0,
             stall_timeout,
             stalled: Box::pin(tokio::time::sleep(stall_timeout)),
+            waiting: false,
             pieces: Box::pin(response.bytes_stream()),
             ended: false,
         })
@@ -95,8 +98,7 @@ impl Download {
                 Err(self.wrong(format!("more than the {len} bytes of the answer")))
             }
             _ => {
-                let until = tokio::time::Instant::now() + self.stall_timeout;
-                self.stalled.as_mut().reset(until);
+                self.waiting = false;
                 Ok(piece)
             }
         }
@@ -154,6 +156,10 @@ impl Stream for Download {
             })),
             Poll::Ready(None) => self.at_end().map(Err),
             Poll::Pending => {
+                if !std::mem::replace(&mut self.waiting, true) {
+                    let until = tokio::time::Instant::now() + self.stall_timeout;
+                    self.stalled.as_mut().reset(until);
+                }
                 ready!(self.stalled.as_mut().poll(cx));
                 let after_ms = self.stall_timeout.as_millis() as u64;
                 Some(Err(FetchError::TimedOut {

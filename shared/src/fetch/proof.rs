@@ -1,7 +1,7 @@
 //! The outboard of one object: fetched from a source when it is needed, checked against the on-chain
 //! hash, kept beside the data so that a restart can verify without a source.
 
-use std::{fs::File, num::NonZeroUsize, ops::Range, os::unix::fs::FileExt, sync::Arc};
+use std::{fs::File, iter, num::NonZeroUsize, ops::Range, os::unix::fs::FileExt, sync::Arc};
 
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -14,11 +14,12 @@ use crate::{
     hash::ContentHash,
     ids::ObjectId,
     range::ByteRange,
-    verified::{Layout, OutboardError, Segment, Top},
+    verified::{CV_LEN, Layout, OutboardError, SEGMENT, Segment, Top},
 };
 
-/// Outboards up to this length are fetched whole: one request proves objects of up to 1 GiB.
-const WHOLE_OUTBOARD_BYTES_MAX: u64 = 2 << 20;
+/// Segments that are fetched in one request once the first one has come: 512 KiB prove 256 MiB. The
+/// first comes alone, because somebody may wait for a byte of it.
+const SEGMENTS_AT_ONCE: u64 = 16;
 /// Checked segments kept in memory: 32 KiB each.
 const SEGMENTS_KEPT: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
 
@@ -114,9 +115,10 @@ impl Proof {
                 let cause = OutboardError::NoSuchSegment { segment, segments };
                 return Err(SourceError::bad_outboard(source.root(), cause));
             }
-            let bytes = self.fetch(source, missing.clone()).await?;
-            let (inner, part) = (self.inner.clone(), missing);
-            let taken = spawn_blocking(move || inner.take(segment, part, &bytes)).await;
+            let parts = missing.into_iter().map(|range| self.fetch(source, range));
+            let parts = futures::future::try_join_all(parts).await?;
+            let inner = self.inner.clone();
+            let taken = spawn_blocking(move || inner.take(&parts)).await;
             taken
                 .map_err(std::io::Error::other)
                 .map_err(SourceError::Disk)?
@@ -130,12 +132,12 @@ impl Proof {
     async fn fetch(
         &self,
         source: &StorageClient,
-        range: Range<u64>,
-    ) -> Result<Vec<u8>, SourceError> {
-        let len = (range.end - range.start) as usize;
+        part: Range<u64>,
+    ) -> Result<Fetched, SourceError> {
+        let len = (part.end - part.start) as usize;
         let range = ByteRange {
-            start: range.start,
-            end: range.end,
+            start: part.start,
+            end: part.end,
         };
         let answer = source.outboard(self.inner.object, Some(range)).await;
         let answer = answer.map_err(|error| {
@@ -150,7 +152,22 @@ impl Proof {
         })?;
         let bytes = answer.collect(len).await?;
         self.inner.received_bytes.inc_by(bytes.len() as u64);
-        Ok(bytes)
+        Ok(Fetched { part, bytes })
+    }
+}
+
+/// A part of the outboard as a source gave it.
+struct Fetched {
+    part: Range<u64>,
+    bytes: Vec<u8>,
+}
+
+impl Fetched {
+    /// These bytes of the outboard, if they lie in this part.
+    fn get(&self, range: Range<u64>) -> Option<&[u8]> {
+        let start = range.start.checked_sub(self.part.start)?;
+        let end = range.end.checked_sub(self.part.start)?;
+        self.bytes.get(start as usize..end as usize)
     }
 }
 
@@ -161,45 +178,56 @@ enum Refused {
 
 /// All of this blocks.
 impl Inner {
-    /// Which part of the outboard to fetch next to know a segment. Empty only if there is no such
+    /// Which parts of the outboard to fetch to know a segment: at first the top and the segment, both
+    /// in one round trip; later the segment and unknown ones behind it. None only if there is no such
     /// segment, because what needs no bytes is known.
-    fn missing(&self, segment: u64) -> Range<u64> {
+    fn missing(&self, segment: u64) -> Vec<Range<u64>> {
         let layout = &self.layout;
-        if self.state.lock().top.is_some() {
-            layout.segment_range(segment)
-        } else if layout.outboard_len() <= WHOLE_OUTBOARD_BYTES_MAX {
-            0..layout.outboard_len()
+        let wanted = layout.segment_range(segment);
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let state = self.state.lock();
+        if state.top.is_some() {
+            let unknown = |at: &u64| *at == segment || !state.segments.contains(at);
+            let last = (segment..layout.segments().min(segment + SEGMENTS_AT_ONCE))
+                .take_while(unknown)
+                .last();
+            let end = last.map_or(wanted.end, |last| layout.segment_range(last).end);
+            return iter::once(wanted.start..end).collect();
+        }
+        let top = 0..layout.top_len();
+        if top.end == wanted.start {
+            iter::once(0..wanted.end).collect()
         } else {
-            0..layout.top_len()
+            vec![top, wanted]
         }
     }
 
-    /// Takes a part of the outboard, of which everything is checked before anything is kept.
-    fn take(&self, segment: u64, part: Range<u64>, bytes: &[u8]) -> Result<(), Refused> {
+    /// Takes parts of the outboard, of which everything is checked before anything is kept.
+    fn take(&self, parts: &[Fetched]) -> Result<(), Refused> {
         let layout = &self.layout;
+        let find = |range: Range<u64>| parts.iter().find_map(|part| part.get(range.clone()));
         let known = self.state.lock().top.clone();
-        let top = match &known {
-            Some(top) => top.clone(),
+        let top = match known {
+            Some(top) => top,
             None => {
-                let top_len = layout.top_len() as usize;
-                self.check_top(bytes.get(..top_len).unwrap_or_default())
-                    .map_err(Refused::Bad)?
+                let bytes = find(0..layout.top_len()).unwrap_or_default();
+                self.check_top(bytes).map_err(Refused::Bad)?
             }
         };
         let mut segments = Vec::new();
-        if known.is_some() {
-            segments.push((segment, top.segment(segment, bytes).map_err(Refused::Bad)?));
-        } else if part.end == layout.outboard_len() {
-            for segment in 0..layout.segments() {
-                let range = layout.segment_range(segment);
-                let cvs = bytes.get(range.start as usize..range.end as usize);
-                let cvs = cvs.unwrap_or_default();
+        for part in parts {
+            for segment in self.segments_in(&part.part) {
+                let cvs = part.get(layout.segment_range(segment)).unwrap_or_default();
                 segments.push((segment, top.segment(segment, cvs).map_err(Refused::Bad)?));
             }
         }
         if let Some(file) = &self.file {
-            file.write_all_at(bytes, part.start)
-                .map_err(Refused::Disk)?;
+            for part in parts {
+                file.write_all_at(&part.bytes, part.part.start)
+                    .map_err(Refused::Disk)?;
+            }
         }
         let mut state = self.state.lock();
         state.top = Some(top);
@@ -207,6 +235,20 @@ impl Inner {
             state.segments.put(segment, Arc::new(checked));
         }
         Ok(())
+    }
+
+    /// The segments whose CVs lie wholly in this part of the outboard.
+    fn segments_in(&self, part: &Range<u64>) -> Range<u64> {
+        let layout = &self.layout;
+        let per_segment = SEGMENT * CV_LEN as u64;
+        let cvs = |at: u64| at.saturating_sub(layout.top_len());
+        let first = cvs(part.start).div_ceil(per_segment);
+        let end = if part.end == layout.outboard_len() {
+            layout.segments()
+        } else {
+            cvs(part.end) / per_segment
+        };
+        first..end.max(first)
     }
 
     fn read_segment(&self, segment: u64) -> Option<Arc<Segment>> {
