@@ -11,6 +11,8 @@ use shared::{
     telemetry::LogConfig,
 };
 
+use crate::policy::Kind;
+
 /// Shortest secret of the operator API.
 const SECRET_BYTES_MIN: usize = 16;
 /// Smallest useful cache.
@@ -158,10 +160,16 @@ pub struct CacheConfig {
     pub limit: ByteSize,
     /// Larger objects pass through verified without being kept; absent: the limit.
     pub object_max: Option<ByteSize>,
+    /// What makes room first, as in docs/cache-policies.md: lru, s3-fifo, sieve, w-tinylfu, gdsf, lfu-da.
+    pub policy: Kind,
     /// Complete files kept open.
     pub open_files_max: usize,
     /// How often what was verified is made durable while an object is being filled.
     pub flush_every: TimeSpan,
+    /// Bytes of memory for the first bytes of objects that are hit; 0: none.
+    pub ram_limit: ByteSize,
+    /// Bytes of each object that are kept in memory, from its start; 16MiB at most.
+    pub ram_object_max: ByteSize,
 }
 
 impl Default for CacheConfig {
@@ -169,8 +177,11 @@ impl Default for CacheConfig {
         Self {
             limit: ByteSize(100 << 30),
             object_max: None,
+            policy: Kind::Lru,
             open_files_max: 512,
             flush_every: TimeSpan::from_secs(5),
+            ram_limit: ByteSize(256 << 20),
+            ram_object_max: ByteSize(1 << 20),
         }
     }
 }
@@ -245,6 +256,13 @@ impl Config {
                 value,
                 "give it at least 2, as one is kept for viewers",
             );
+        }
+        if !Kind::LIVE.contains(&self.cache.policy) {
+            let (value, remedy) = (
+                self.cache.policy.to_string(),
+                "it can be replayed only; choose lru, s3-fifo, sieve, w-tinylfu, gdsf or lfu-da",
+            );
+            return problem("cache.policy", value, remedy);
         }
         if self.cache.open_files_max == 0 {
             return problem("cache.open_files_max", "0".into(), "give it at least 1");

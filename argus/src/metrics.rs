@@ -20,6 +20,16 @@ pub enum CacheResult {
 }
 
 impl CacheResult {
+    /// All, in the order of the declaration.
+    pub const ALL: [Self; 6] = [
+        Self::Hit,
+        Self::Pending,
+        Self::Miss,
+        Self::PassThrough,
+        Self::Refused,
+        Self::Failed,
+    ];
+
     /// The word for labels.
     pub fn word(self) -> &'static str {
         match self {
@@ -36,8 +46,14 @@ impl CacheResult {
 /// All metrics of the node. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
-    /// Requests for assets by result.
-    pub requests: IntCounterVec,
+    /// Requests for assets by result: one counter for each, found once.
+    requests: Vec<IntCounter>,
+    /// Bytes in memory.
+    pub ram_bytes: IntGauge,
+    /// Objects whose first bytes were loaded into memory.
+    pub ram_loads: IntCounter,
+    /// Objects whose bytes in memory made room for others.
+    pub ram_evictions: IntCounter,
     /// Objects that may be served.
     pub assets: IntGauge,
     /// Bytes in use or reserved.
@@ -46,6 +62,8 @@ pub struct Metrics {
     pub cache_objects: IntGauge,
     /// Objects evicted or purged.
     pub evictions: IntCounter,
+    /// Objects whose last extents made room for others.
+    pub trims: IntCounter,
     /// Fills under way.
     pub fills_in_progress: IntGauge,
     /// Fills ended, by outcome.
@@ -80,14 +98,24 @@ impl Metrics {
         let gauge = |name: &str, help: &str| kept(registry, IntGauge::new(name, help));
         let limit = gauge("edge_cache_limit_bytes", "Bytes the cache may take")?;
         limit.set(i64::try_from(limit_bytes).unwrap_or(i64::MAX));
+        let counter = |name: &str, help: &str| kept(registry, IntCounter::new(name, help));
+        let requests = counters("edge_cache_requests_total", "Requests for assets", "result")?;
+        let by_result = |result: CacheResult| requests.with_label_values(&[result.word()]);
         Ok(Self {
-            requests: counters("edge_cache_requests_total", "Requests for assets", "result")?,
+            requests: CacheResult::ALL.map(by_result).into(),
+            ram_bytes: gauge("edge_ram_bytes", "Bytes of objects in memory")?,
+            ram_loads: counter("edge_ram_loads_total", "Objects loaded into memory")?,
+            ram_evictions: counter(
+                "edge_ram_evictions_total",
+                "Objects whose bytes in memory made room for others",
+            )?,
             assets: gauge("edge_assets", "Objects that may be served here")?,
             cache_bytes: gauge("edge_cache_bytes", "Bytes in use or reserved")?,
             cache_objects: gauge("edge_cache_objects", "Objects kept, wholly or in part")?,
-            evictions: kept(
-                registry,
-                IntCounter::new("edge_cache_evictions_total", "Objects evicted or purged"),
+            evictions: counter("edge_cache_evictions_total", "Objects evicted or purged")?,
+            trims: counter(
+                "edge_cache_trims_total",
+                "Objects whose last extents made room for others",
             )?,
             fills_in_progress: gauge("edge_fills_in_progress", "Objects being filled")?,
             fills: counters("edge_fills_total", "Fills ended", "outcome")?,
@@ -116,6 +144,6 @@ impl Metrics {
 
     /// Counts an answered request.
     pub fn request(&self, result: CacheResult) {
-        self.requests.with_label_values(&[result.word()]).inc();
+        self.requests[result as usize].inc();
     }
 }

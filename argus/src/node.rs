@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cache::{
-        OpenObjects, Shelf, ShelfError,
+        OpenObjects, RamTier, Shelf, ShelfError,
         keeper::{Keeper, Stop, core::Limits},
     },
     catalog::{Catalog, Scope, follow::follow},
@@ -102,6 +102,7 @@ impl Node {
             object_bytes_max: config.object_max(),
             fills_max: config.fill.fills_max,
             open_max: config.cache.open_files_max,
+            policy: config.cache.policy,
         };
         let keeper = Keeper::new(
             limits,
@@ -121,9 +122,11 @@ impl Node {
             metrics.clone(),
         ));
 
+        let (ram_limit, ram_object_max) = (config.cache.ram_limit.0, config.cache.ram_object_max.0);
         let state = web::Data::new(State {
             catalog: catalog.clone(),
             open,
+            ram: RamTier::new(ram_limit, ram_object_max, metrics.clone()),
             keeper: keeper.clone(),
             fetching,
             pass_through: Arc::new(Semaphore::new(config.fill.pass_through_max)),

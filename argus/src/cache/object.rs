@@ -20,7 +20,11 @@ use shared::{
 };
 use tokio::sync::{Notify, watch};
 
-use crate::content::Content;
+use super::{
+    extents::{EXTENT_GROUPS, EXTENT_LEN},
+    ram::Slot,
+};
+use crate::{content::Content, fill::plan::Cursor};
 
 /// Most bytes read from the file for one piece of a body.
 const READ_BYTES_MAX: u64 = serve::body::WARM_SLICE_BYTES;
@@ -44,18 +48,30 @@ pub enum Phase {
 struct Progress {
     phase: Phase,
     groups: u64,
+    no_room: bool,
+}
+
+/// Why a group will not be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotComing {
+    /// There is no room for it in the cache now: it can be read past the cache.
+    NoRoom,
+    /// The object failed, and why.
+    Failed(Arc<str>),
 }
 
 /// An open object. Groups that are present have been verified against the on-chain hash.
 pub struct Object {
     content: Content,
     file: Arc<File>,
+    outboard: Arc<File>,
     present: RwLock<Present>,
     progress: watch::Sender<Progress>,
     media_type: OnceLock<&'static str>,
-    hit: OnceLock<serve::Entry>,
+    hit: OnceLock<serve::Head>,
+    ram: Slot,
     /// Where each reader of a growing object stands, by reader.
-    cursors: Mutex<HashMap<u64, u64>>,
+    cursors: Mutex<HashMap<u64, Cursor>>,
     cursor_next: AtomicU64,
     cursor_moved: Notify,
     leases: AtomicI64,
@@ -63,8 +79,12 @@ pub struct Object {
 }
 
 impl Object {
-    /// An object with these groups present. `make_hit` turns a complete one into what is served.
-    pub fn new(content: Content, file: Arc<File>, present: Present) -> Self {
+    /// An object with these groups present in its data file, and its outboard's file.
+    pub fn new(
+        content: Content,
+        (file, outboard): (Arc<File>, Arc<File>),
+        present: Present,
+    ) -> Self {
         let phase = if present.is_complete() {
             Phase::Complete
         } else {
@@ -73,14 +93,17 @@ impl Object {
         let progress = Progress {
             phase,
             groups: present.count(),
+            no_room: false,
         };
         Self {
             content,
             file,
+            outboard,
             present: RwLock::new(present),
             progress: watch::Sender::new(progress),
             media_type: OnceLock::new(),
             hit: OnceLock::new(),
+            ram: Slot::default(),
             cursors: Mutex::default(),
             cursor_next: AtomicU64::new(0),
             cursor_moved: Notify::new(),
@@ -124,8 +147,18 @@ impl Object {
         look(&self.present.read())
     }
 
-    /// What is served when all groups are there; made once by `make`.
-    pub fn hit(&self, make: impl FnOnce() -> serve::Entry) -> &serve::Entry {
+    /// The file of its outboard.
+    pub fn outboard(&self) -> &Arc<File> {
+        &self.outboard
+    }
+
+    /// Its place in the memory tier.
+    pub fn ram(&self) -> &Slot {
+        &self.ram
+    }
+
+    /// What is said of it when all groups are there; made once by `make`.
+    pub fn hit(&self, make: impl FnOnce() -> serve::Head) -> &serve::Head {
         self.hit.get_or_init(make)
     }
 
@@ -167,6 +200,11 @@ impl Object {
         });
     }
 
+    /// Says whether there is no room for more of it. Wakes those who wait.
+    pub fn say_no_room(&self, so: bool) {
+        self.progress.send_modify(|progress| progress.no_room = so);
+    }
+
     /// Notes that the object was used; true at most once a second, when the keeper should hear of it.
     pub fn touch(&self, now_s: u64) -> bool {
         self.touched_s.swap(now_s, Ordering::Relaxed) != now_s
@@ -185,8 +223,8 @@ impl Object {
         self.leases.load(Ordering::Acquire).max(0)
     }
 
-    /// The groups at which readers stand.
-    pub fn cursors(&self) -> Vec<u64> {
+    /// Where readers stand.
+    pub fn cursors(&self) -> Vec<Cursor> {
         self.cursors.lock().values().copied().collect()
     }
 
@@ -196,15 +234,18 @@ impl Object {
     }
 
     /// Waits until this group is there. `Err` says why it never will be.
-    pub async fn wait_for(&self, group: u64) -> Result<(), Arc<str>> {
+    pub async fn wait_for(&self, group: u64) -> Result<(), NotComing> {
         let mut progress = self.progress.subscribe();
         loop {
-            progress.borrow_and_update();
+            let now = progress.borrow_and_update().clone();
             if self.present.read().get(group) {
                 return Ok(());
             }
-            if let Phase::Failed(why) = self.phase() {
-                return Err(why);
+            if now.no_room {
+                return Err(NotComing::NoRoom);
+            }
+            if let Phase::Failed(why) = now.phase {
+                return Err(NotComing::Failed(why));
             }
             // The sender lives as long as the object, so this cannot fail.
             let _ = progress.changed().await;
@@ -281,8 +322,13 @@ impl Follower {
         follower
     }
 
-    /// The next piece, or `None` at the end. An error breaks the connection: the object failed.
-    pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
+    /// What has not been read yet.
+    pub fn left(&self) -> Range<u64> {
+        self.position..self.end
+    }
+
+    /// The next piece, or `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
         let left = self.end - self.position;
         if left == 0 {
             return Ok(None);
@@ -295,26 +341,41 @@ impl Follower {
             self.lease
                 .wait_for(group)
                 .await
-                .map_err(|why| io::Error::other(why.to_string()))?;
+                .map_err(ReadError::NotComing)?;
             there = self.lease.available(self.position, want);
         }
-        let bytes = read(self.lease.file(), self.position, there).await?;
+        let bytes = read(self.lease.file(), self.position, there).await;
+        let bytes = bytes.map_err(ReadError::Disk)?;
+        let before = self.position / GROUP_LEN as u64;
         self.position += bytes.len() as u64;
         // Read-ahead follows the reader; what it lacks next is asked for when it gets there.
-        self.lease
-            .cursors
-            .lock()
-            .insert(self.cursor, self.position / GROUP_LEN as u64);
+        if self.position / EXTENT_LEN != before / EXTENT_GROUPS {
+            self.note();
+        }
         Ok(Some(bytes))
     }
 
     fn place(&self) {
-        self.lease
-            .cursors
-            .lock()
-            .insert(self.cursor, self.position / GROUP_LEN as u64);
+        self.note();
         self.lease.cursor_moved.notify_one();
     }
+
+    fn note(&self) {
+        let cursor = Cursor {
+            at: self.position / GROUP_LEN as u64,
+            end: self.end.div_ceil(GROUP_LEN as u64),
+        };
+        self.lease.cursors.lock().insert(self.cursor, cursor);
+    }
+}
+
+/// A reader of a growing object cannot go on.
+#[derive(Debug)]
+pub enum ReadError {
+    /// What it needs will not be there.
+    NotComing(NotComing),
+    /// The disk says no.
+    Disk(io::Error),
 }
 
 impl Drop for Follower {
@@ -359,7 +420,8 @@ mod tests {
         let fresh = || {
             let present = Present::new(content.layout().groups());
             let gone = AtomicBool::new(false);
-            Arc::new((Arc::new(Object::new(content, file.clone(), present)), gone))
+            let files = (file.clone(), file.clone());
+            Arc::new((Arc::new(Object::new(content, files, present)), gone))
         };
         let current = RwLock::new(fresh());
         let stop = AtomicBool::new(false);

@@ -20,15 +20,14 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use shared::verified::{GROUP_LEN, Present};
+use rustix::fs::{FallocateFlags, fallocate};
+use shared::verified::Present;
 
+use super::extents::{self, EXTENT_GROUPS, EXTENT_LEN, Extents};
 use crate::content::Content;
 
 /// Behind the name of an object in the note of an orderly stop: its map is to be believed.
 const PROVEN: &str = " proven";
-
-/// What an object costs besides its groups and outboard: map, inodes, rounding to blocks.
-const OVERHEAD_BYTES: u64 = 16 * 1024;
 
 /// The cache directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +76,8 @@ pub struct Shelf {
 pub struct Found {
     /// Its hash and size.
     pub content: Content,
-    /// Bytes it takes.
-    pub bytes: u64,
+    /// The extents of which there is something.
+    pub extents: Extents,
     /// Does its map claim all groups?
     pub complete: bool,
 }
@@ -93,23 +92,6 @@ pub struct Files {
     pub present: Present,
     /// Groups that are said to be there and are to be verified before use.
     pub claimed: Present,
-}
-
-/// Bytes a complete object takes on disk.
-pub fn footprint(content: &Content) -> u64 {
-    let layout = content.layout();
-    OVERHEAD_BYTES + content.size + layout.outboard_len() + layout.groups() / 8
-}
-
-/// Bytes an object with this many of its groups takes; nothing without any.
-pub fn footprint_of(content: &Content, groups: u64) -> u64 {
-    if groups == 0 && content.size > 0 {
-        return 0;
-    }
-    let missing = content.layout().groups().saturating_sub(groups) * GROUP_LEN as u64;
-    footprint(content)
-        .saturating_sub(missing)
-        .max(OVERHEAD_BYTES)
 }
 
 impl Shelf {
@@ -215,6 +197,38 @@ impl Shelf {
         Ok(())
     }
 
+    /// Gives back all extents from this one on. Nobody may be reading the object.
+    pub fn trim(&self, content: &Content, from: u64) -> Result<(), ShelfError> {
+        let left = self.map(content).before(from * EXTENT_GROUPS);
+        // The map goes first: what it claims must be there.
+        self.write_atomically(&self.path(content, ".map"), &left.to_bytes())?;
+        let path = self.path(content, "");
+        let shortened = OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .and_then(|data| data.set_len(data.metadata()?.len().min(from * EXTENT_LEN)));
+        shortened.map_err(ShelfError::at("cannot shorten", &path))
+    }
+
+    /// Gives back the room of all extents that are not kept. What was written there is of no use.
+    pub fn give_back(
+        &self,
+        content: &Content,
+        data: &File,
+        kept: &Extents,
+    ) -> Result<(), ShelfError> {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        for extent in (0..extents::count(content)).filter(|extent| !kept.contains(*extent)) {
+            fallocate(data, flags, extent * EXTENT_LEN, EXTENT_LEN)
+                .map_err(io::Error::from)
+                .map_err(ShelfError::at(
+                    "cannot make a hole in",
+                    &self.path(content, ""),
+                ))?;
+        }
+        Ok(())
+    }
+
     /// Removes an object's files.
     pub fn remove(&self, content: &Content) -> Result<(), ShelfError> {
         self.proven.lock().remove(content);
@@ -293,14 +307,14 @@ impl Shelf {
                             continue;
                         }
                         let changed = entry.metadata().and_then(|data| data.modified()).ok();
-                        let bytes = footprint_of(&content, map.count());
+                        let extents = Extents::of(&content, &map);
                         let complete = map.is_complete();
                         let at = (rank.get(name.as_str()).copied().unwrap_or(0), changed);
                         found.push((
                             at,
                             Found {
                                 content,
-                                bytes,
+                                extents,
                                 complete,
                             },
                         ));

@@ -3,14 +3,18 @@
 //!
 //! Outboards and runs of groups come by [`shared::fetch`].
 //!
+//! - [`core`]: the decisions of one fill; pure
 //! - [`task`]: one fill, from opening to complete or failed
 //! - [`plan`]: which extent next; pure
 //! - [`sources`]: which storage node to ask, by what it did before; the decisions are pure
 //! - [`whole`]: sources without outboards: all of it, verified at the end
 //! - [`pass`]: objects that are not kept, verified and streamed
 
+pub mod core;
 pub mod pass;
 pub mod plan;
+#[cfg(test)]
+mod simulation;
 pub mod sources;
 pub mod task;
 pub mod whole;
@@ -67,6 +71,9 @@ pub enum FillError {
     /// The cache's disk does not do its work.
     #[error("the cache's disk failed: {0}")]
     Disk(#[from] std::io::Error),
+    /// Everything in the cache is in use.
+    #[error("everything in the cache is in use, so there is no room for more of the object")]
+    NoRoom,
     /// The node stops, or the object is not to be served any more.
     #[error("the fill was stopped")]
     Stopped,

@@ -1,12 +1,9 @@
-//! One fill: keeps extents in flight until the object is complete or failed, prefers what viewers wait
-//! for, changes the source when one fails, and makes durable what was verified.
+//! One fill: does what [`super::core`] decides until the object is complete or failed, and makes durable
+//! what was verified.
 
-use std::{
-    collections::{HashMap, HashSet},
-    ops::Range,
-    sync::Arc,
-};
+use std::{ops::Range, sync::Arc};
 
+use actix::Recipient;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use shared::{
     api::StorageClient,
@@ -15,6 +12,7 @@ use shared::{
     verified::{Layout, Present},
 };
 use tokio::{
+    sync::oneshot,
     task::spawn_blocking,
     time::{Duration, Instant, sleep},
 };
@@ -22,17 +20,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Fetching, FillError,
-    plan::{EXTENT_GROUPS, Extent, Plan},
+    core::{Core, Effect, End, Event, Fault, Limits, View, on_disk},
+    plan::Extent,
     sources::Outcome,
     whole,
 };
 use crate::{
-    cache::{Object, Shelf},
+    cache::{Object, Shelf, extents::Extents, keeper::RoomWanted},
     catalog::{Asset, Catalog},
 };
 
-/// Pause before an extent is tried again after all sources failed; doubles each round.
-const ROUND_PAUSE: Duration = Duration::from_millis(200);
+/// How long the keeper may take to make room. It waits for the disk at most.
+const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A fill that has not started.
 pub struct Fill {
@@ -40,10 +39,12 @@ pub struct Fill {
     pub object: Arc<Object>,
     /// The asset for which it is filled.
     pub asset: Asset,
-    /// The file of its outboard.
-    pub outboard: Arc<std::fs::File>,
     /// Groups that are said to be in the file.
     pub claimed: Present,
+    /// Extents there is room for besides those that are there or said to be.
+    pub room: u64,
+    /// Who makes more room.
+    pub keeper: Recipient<RoomWanted>,
     /// Who has it.
     pub catalog: Catalog,
     /// What every fetch needs.
@@ -52,164 +53,179 @@ pub struct Fill {
     pub shelf: Arc<Shelf>,
 }
 
-/// A fetch that ended: the extent, and who failed how, if somebody did.
-type Ended = (Extent, Result<(), (String, SourceError)>);
-
 /// The state of a running fill.
 struct Running {
     fill: Fill,
-    claims: Claims,
+    core: Core,
     proof: Proof,
-    plan: Plan,
-    flying: FuturesUnordered<BoxFuture<'static, Ended>>,
-    /// Sources that failed with an extent in this round.
-    failed: HashMap<Extent, HashSet<String>>,
-    rounds: HashMap<Extent, u32>,
-    /// Sources that do not hold the object, or no outboard of it.
-    without_object: HashSet<String>,
-    without_outboard: HashSet<String>,
-    /// Set when there is nobody left but these, of whom the object is fetched whole.
-    only_without_outboard: Option<Vec<StorageClient>>,
+    flying: FuturesUnordered<BoxFuture<'static, Event>>,
+    /// What the last source that failed did.
+    last_failure: Arc<parking_lot::Mutex<Option<Arc<SourceError>>>>,
 }
 
 impl Fill {
-    /// Runs until the object is complete or failed. A complete object ends at once.
-    pub async fn run(self, stop: CancellationToken) {
+    /// Runs until the object is complete or failed, and says which extents are on disk then. A complete
+    /// object ends at once.
+    pub async fn run(self, stop: CancellationToken) -> Extents {
         let (object, metrics) = (self.object.clone(), self.fetching.metrics.clone());
+        let content = object.content();
+        if object.is_complete() {
+            say_media_type(&object).await;
+            return Extents::all(&content);
+        }
+        let mut running = Running::new(self);
+        let outcome = tokio::select! {
+            outcome = running.run() => outcome,
+            () = stop.cancelled() => Err(FillError::Stopped),
+        };
+        let word = match &outcome {
+            Ok(()) => "complete",
+            Err(FillError::Stopped) => "stopped",
+            Err(FillError::NoRoom) => "no-room",
+            Err(_) => "failed",
+        };
+        metrics.fills.with_label_values(&[word]).inc();
+        if let Err(error) = outcome {
+            tracing::info!(%content, %error, "a fill ended early");
+            object.fail(&error.to_string());
+        }
+        // Nothing writes any more, so what is saved is what there is.
+        running.flying.clear();
+        running.save().await;
+        let left = running.on_disk();
         if !object.is_complete() {
-            let mut running = Running::new(self);
-            let outcome = tokio::select! {
-                outcome = running.run() => outcome,
-                () = stop.cancelled() => Err(FillError::Stopped),
-            };
-            let word = match &outcome {
-                Ok(()) => "complete",
-                Err(FillError::Stopped) => "stopped",
-                Err(_) => "failed",
-            };
-            metrics.fills.with_label_values(&[word]).inc();
-            if let Err(error) = outcome {
-                tracing::info!(content = %object.content(), %error, "a fill ended early");
-                object.fail(&error.to_string());
-            }
-            running.save().await;
+            running.give_back(left.clone()).await;
         }
         say_media_type(&object).await;
+        left
     }
 }
 
 impl Running {
     fn new(fill: Fill) -> Self {
         let config = &fill.fetching.config;
-        let proof = fill
-            .fetching
-            .proof(&fill.asset, Some(fill.outboard.clone()));
+        let outboard = fill.object.outboard().clone();
+        let proof = fill.fetching.proof(&fill.asset, Some(outboard));
+        let limits = Limits {
+            in_flight_max: config.extents_in_flight_max,
+            read_ahead: config.read_ahead_extents,
+            rounds_max: config.rounds_max,
+        };
+        let (content, claimed) = (fill.object.content(), fill.claimed.clone());
+        let new = |present: &Present| Core::new(limits, content, present, claimed, fill.room);
         Self {
-            claims: Claims {
-                claimed: fill.claimed.clone(),
-                looked_at: HashSet::new(),
-            },
-            plan: Plan::new(
-                fill.object.layout(),
-                config.extents_in_flight_max,
-                config.read_ahead_extents,
-            ),
+            core: fill.object.with_present(new),
             proof,
             flying: FuturesUnordered::new(),
-            failed: HashMap::new(),
-            rounds: HashMap::new(),
-            without_object: HashSet::new(),
-            without_outboard: HashSet::new(),
-            only_without_outboard: None,
+            last_failure: Arc::default(),
             fill,
         }
     }
 
     async fn run(&mut self) -> Result<(), FillError> {
-        let mut flush = tokio::time::interval(
-            self.fill
-                .fetching
-                .flush_every
-                .max(Duration::from_millis(100)),
-        );
+        let flush_every = self.fill.fetching.flush_every;
+        let mut flush = tokio::time::interval(flush_every.max(Duration::from_millis(100)));
         flush.reset();
-        loop {
-            match self.only_without_outboard.take() {
-                Some(clients) if self.plan.is_idle() => return self.fetch_whole(clients).await,
-                // What is in flight lands first: it may not write where the whole is written.
-                Some(clients) => self.only_without_outboard = Some(clients),
-                None => self.launch()?,
-            }
-            if self.fill.object.is_complete() {
-                return Ok(());
-            }
-            let object = self.fill.object.clone();
-            tokio::select! {
-                Some(ended) = self.flying.next() => self.landed(ended)?,
-                () = object.cursor_moved() => {}
-                _ = flush.tick() => self.save().await,
-            }
-        }
-    }
-
-    /// Starts fetches as long as there is something to fetch and a place for it.
-    fn launch(&mut self) -> Result<(), FillError> {
         let object = self.fill.object.clone();
-        let cursors = object.cursors();
-        while let Some((extent, groups)) =
-            object.with_present(|present| self.plan.next(present, &cursors))
-        {
-            let fetch = self.fetch(extent, groups)?;
-            self.flying.push(fetch);
+        let mut event = Event::Woken;
+        loop {
+            if let Some(result) = self.step(event).await {
+                return result;
+            }
+            event = tokio::select! {
+                Some(ended) = self.flying.next() => ended,
+                () = object.cursor_moved() => Event::Woken,
+                _ = flush.tick() => {
+                    self.save().await;
+                    Event::Woken
+                }
+            };
+            if let Some(error) = self.disk_failure() {
+                return Err(error);
+            }
         }
-        Ok(())
     }
 
-    /// One fetch: what the disk is said to hold is tried first, without a source.
+    /// Decides and acts; says how the fill ends if it does.
+    async fn step(&mut self, event: Event) -> Option<Result<(), FillError>> {
+        let fill = &self.fill;
+        let clients = fill.fetching.clients(&fill.catalog, &fill.asset);
+        let roots: Vec<&str> = clients.iter().map(StorageClient::root).collect();
+        let sources = &fill.fetching.sources;
+        let cursors = fill.object.cursors();
+        let core = &mut self.core;
+        let effects = fill.object.with_present(|present| {
+            let view = View {
+                present,
+                cursors: &cursors,
+                sources: &roots,
+                best: &|some| sources.best(some.iter().copied()),
+            };
+            core.handle(event, &view)
+        });
+        for effect in effects {
+            match effect {
+                Effect::Recheck { extent, groups } => self.recheck(extent, groups),
+                Effect::Fetch {
+                    extent,
+                    groups,
+                    source,
+                    pause,
+                } => {
+                    let client = clients.iter().find(|client| client.root() == source);
+                    let client = client.unwrap_or(&clients[0]).clone();
+                    self.fetch(extent, groups, client, pause);
+                }
+                Effect::AskRoom { extents } => self.ask_room(extents),
+                Effect::NoRoom(so) => self.fill.object.say_no_room(so),
+                Effect::FetchWhole { sources } => {
+                    let such =
+                        |client: &StorageClient| sources.iter().any(|at| at == client.root());
+                    let clients = clients
+                        .iter()
+                        .filter(|client| such(client))
+                        .cloned()
+                        .collect();
+                    return Some(self.fetch_whole(clients).await);
+                }
+                Effect::End(end) => return Some(self.end(end)),
+            }
+        }
+        None
+    }
+
+    fn end(&self, end: End) -> Result<(), FillError> {
+        let asset = &self.fill.asset;
+        match (end, self.last_failure.lock().take()) {
+            (End::Complete, _) => Ok(()),
+            (End::NoRoom, _) => Err(FillError::NoRoom),
+            (End::SourcesFailed, Some(last)) => Err(FillError::SourcesFailed {
+                object: asset.id,
+                last,
+            }),
+            (End::NoSource | End::SourcesFailed, _) => Err(FillError::NoSource { bag: asset.bag }),
+        }
+    }
+
+    /// What the disk is said to hold is looked at without a source.
+    fn recheck(&mut self, extent: Extent, groups: Vec<u64>) {
+        let (proof, object) = (self.proof.clone(), self.fill.object.clone());
+        let bad_groups = self.fill.fetching.metrics.bad_groups.clone();
+        let job = async move {
+            let bad = recheck(&proof, &object, groups).await;
+            bad_groups.with_label_values(&["disk"]).inc_by(bad);
+            Event::Landed { extent }
+        };
+        self.flying.push(job.boxed());
+    }
+
     fn fetch(
         &mut self,
         extent: Extent,
         groups: Range<u64>,
-    ) -> Result<BoxFuture<'static, Ended>, FillError> {
-        let claimed = self.claims.take(extent, groups.clone());
-        if !claimed.is_empty() {
-            let (proof, object) = (self.proof.clone(), self.fill.object.clone());
-            let metrics = self.fill.fetching.metrics.clone();
-            return Ok(async move {
-                let bad = recheck(&proof, &object, claimed).await;
-                metrics.bad_groups.with_label_values(&["disk"]).inc_by(bad);
-                (extent, Ok(()))
-            }
-            .boxed());
-        }
-        let clients = self
-            .fill
-            .fetching
-            .clients(&self.fill.catalog, &self.fill.asset);
-        if clients.is_empty() {
-            return Err(FillError::NoSource {
-                bag: self.fill.asset.bag,
-            });
-        }
-        let roots = clients
-            .iter()
-            .filter(|client| self.is_usable(extent, client))
-            .map(StorageClient::root);
-        let best = self.fill.fetching.sources.best(roots);
-        let client = clients
-            .iter()
-            .find(|client| Some(client.root()) == best)
-            .cloned();
-        let pause = match (&client, self.rounds.get(&extent)) {
-            (_, None | Some(0)) => Duration::ZERO,
-            (_, Some(round)) => ROUND_PAUSE * 2u32.saturating_pow(round - 1),
-        };
-        let client = client.or_else(|| clients.into_iter().next());
-        let Some(client) = client else {
-            return Err(FillError::NoSource {
-                bag: self.fill.asset.bag,
-            });
-        };
+        client: StorageClient,
+        pause: Duration,
+    ) {
         let job = Job {
             client,
             proof: self.proof.clone(),
@@ -217,146 +233,108 @@ impl Running {
             object: self.fill.object.clone(),
             fetching: self.fill.fetching.clone(),
         };
-        Ok(async move {
-            sleep(pause).await;
-            let root = job.client.root().to_owned();
-            let result = job.fetch(groups).await;
-            (extent, result.map_err(|error| (root, error)))
-        }
-        .boxed())
-    }
-
-    /// A fetch ended. After a failure the plan will ask for the rest of the extent again.
-    fn landed(&mut self, (extent, result): Ended) -> Result<(), FillError> {
-        self.plan.ended(extent);
-        let Err((root, error)) = result else {
-            self.failed.remove(&extent);
-            self.rounds.remove(&extent);
-            return Ok(());
+        let last_failure = self.last_failure.clone();
+        let fetch = async move {
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
+            let Err(error) = job.fetch(groups).await else {
+                return Event::Landed { extent };
+            };
+            let source = job.client.root().to_owned();
+            tracing::debug!(source, %error, object = %job.asset.id, "a source failed");
+            let fault = match &error {
+                SourceError::NoOutboard { .. } => Fault::NoOutboard,
+                SourceError::Fetch(fetch) if fetch.is_not_found() => Fault::NotHeld,
+                _ => Fault::Other,
+            };
+            *last_failure.lock() = Some(Arc::new(error));
+            Event::Failed {
+                extent,
+                source,
+                fault,
+            }
         };
-        tracing::debug!(source = root, %error, object = %self.fill.asset.id, "a source failed");
-        match &error {
-            SourceError::Disk(error) => {
-                return Err(FillError::Disk(std::io::Error::other(error.to_string())));
-            }
-            SourceError::NoOutboard { .. } => _ = self.without_outboard.insert(root),
-            SourceError::Fetch(fetch) if fetch.is_not_found() => {
-                _ = self.without_object.insert(root)
-            }
-            _ => _ = self.failed.entry(extent).or_default().insert(root),
-        }
-        self.next_round(extent, error)
+        self.flying.push(fetch.boxed());
     }
 
-    /// When every source has failed with an extent: those without outboards are taken whole if they
-    /// are all there is, else all are tried again, until there have been enough rounds.
-    fn next_round(&mut self, extent: Extent, error: SourceError) -> Result<(), FillError> {
-        let clients = self
-            .fill
-            .fetching
-            .clients(&self.fill.catalog, &self.fill.asset);
-        if clients.iter().any(|client| self.is_usable(extent, client)) {
-            return Ok(());
+    fn ask_room(&mut self, extents: u64) {
+        let content = self.fill.object.content();
+        let (answer, answered) = oneshot::channel();
+        let wanted = RoomWanted {
+            content,
+            extents,
+            answer,
+        };
+        if self.fill.keeper.try_send(wanted).is_err() {
+            let dropped = &self.fill.fetching.metrics.messages_dropped;
+            dropped.with_label_values(&["room"]).inc();
         }
-        let round = self.rounds.entry(extent).or_default();
-        *round += 1;
-        let rounds_over = *round >= self.fill.fetching.config.rounds_max;
-        let without_outboard =
-            |client: &StorageClient| self.without_outboard.contains(client.root());
-        let whole: Vec<StorageClient> = clients
-            .iter()
-            .filter(|client| without_outboard(client))
-            .cloned()
-            .collect();
-        if !whole.is_empty() && (rounds_over || whole.len() == clients.len()) {
-            self.only_without_outboard = Some(whole);
-            return Ok(());
-        }
-        if rounds_over {
-            let (object, last) = (self.fill.asset.id, Arc::new(error));
-            return Err(FillError::SourcesFailed { object, last });
-        }
-        self.failed.remove(&extent);
-        self.without_object.clear();
-        Ok(())
+        // Of a keeper that is busy, stuck or gone there is none.
+        let room = async move {
+            let answer = tokio::time::timeout(ROOM_TIMEOUT, answered).await;
+            let extents = answer.map_or(0, |answer| answer.unwrap_or(0));
+            Event::Room { extents }
+        };
+        self.flying.push(room.boxed());
     }
 
-    /// Is there no reason yet not to ask this source for this extent?
-    fn is_usable(&self, extent: Extent, client: &StorageClient) -> bool {
-        let root = client.root();
-        let failed = self
-            .failed
-            .get(&extent)
-            .is_some_and(|failed| failed.contains(root));
-        !failed && !self.without_object.contains(root) && !self.without_outboard.contains(root)
+    /// Our own disk is nobody else's fault and no other source helps.
+    fn disk_failure(&self) -> Option<FillError> {
+        let last = self.last_failure.lock();
+        match last.as_deref() {
+            Some(SourceError::Disk(error)) => {
+                Some(FillError::Disk(std::io::Error::other(error.to_string())))
+            }
+            _ => None,
+        }
     }
 
     async fn fetch_whole(&mut self, clients: Vec<StorageClient>) -> Result<(), FillError> {
         let fill = &self.fill;
-        let (object, fetching) = (fill.object.clone(), fill.fetching.clone());
-        whole::fetch(
-            &object,
-            &fill.asset.clone(),
-            &fill.outboard.clone(),
-            &fetching,
-            clients,
-        )
-        .await
+        let outboard = fill.object.outboard();
+        whole::fetch(&fill.object, &fill.asset, outboard, &fill.fetching, clients).await
+    }
+
+    /// Which extents are on disk, if nothing is being written.
+    fn on_disk(&self) -> Extents {
+        let (object, left) = (&self.fill.object, self.core.claims_left());
+        object.with_present(|present| on_disk(&object.content(), present, left))
+    }
+
+    /// Gives back what was written and is of no use: what turned out to be damaged, or came from a source
+    /// without an outboard and was not the object.
+    async fn give_back(&mut self, kept: Extents) {
+        let (object, shelf) = (self.fill.object.clone(), self.fill.shelf.clone());
+        let give_back = move || shelf.give_back(&object.content(), object.file(), &kept);
+        match spawn_blocking(give_back).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "room on disk cannot be given back"),
+            Err(error) => tracing::warn!(%error, "room on disk cannot be given back"),
+        }
     }
 
     /// Makes durable what is there, and keeps the claims that have not been looked at.
     async fn save(&mut self) {
-        let fill = &self.fill;
-        let (object, outboard, shelf) = (
-            fill.object.clone(),
-            fill.outboard.clone(),
-            fill.shelf.clone(),
-        );
+        let (object, shelf) = (self.fill.object.clone(), self.fill.shelf.clone());
         let mut map = object.present();
         let mut proven = true;
-        for group in self.claims.left() {
+        for group in self.core.claims_left() {
             map.set(group);
             proven = false;
         }
         if map.count() == 0 {
             return;
         }
-        let save = move || shelf.save(&object.content(), (object.file(), &outboard), &map, proven);
+        let save = move || {
+            let files = (&**object.file(), &**object.outboard());
+            shelf.save(&object.content(), files, &map, proven)
+        };
         match spawn_blocking(save).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "what was fetched is not durable yet"),
             Err(error) => tracing::warn!(%error, "what was fetched is not durable yet"),
         }
-    }
-}
-
-/// What the map said after a stop that was not orderly. Each extent of it is looked at once: what is
-/// right is published, the rest is fetched.
-struct Claims {
-    claimed: Present,
-    looked_at: HashSet<Extent>,
-}
-
-impl Claims {
-    /// The claimed groups among these, unless the extent has been looked at before.
-    fn take(&mut self, extent: Extent, groups: Range<u64>) -> Vec<u64> {
-        if self.claimed.count() == 0 || !self.looked_at.insert(extent) {
-            return Vec::new();
-        }
-        groups.filter(|group| self.claimed.get(*group)).collect()
-    }
-
-    /// Claimed groups that nobody has looked at.
-    fn left(&self) -> impl Iterator<Item = u64> + '_ {
-        let groups = if self.claimed.count() == 0 {
-            0
-        } else {
-            self.claimed.groups()
-        };
-        let open = |group: &u64| {
-            self.claimed.get(*group) && !self.looked_at.contains(&Extent(group / EXTENT_GROUPS))
-        };
-        (0..groups).filter(open)
     }
 }
 

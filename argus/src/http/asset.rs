@@ -1,16 +1,16 @@
 //! `GET` and `HEAD /api/v1/assets/{id}`: the main path of the node.
 //!
 //! 1. The id becomes an asset, or an answer that says why not ([`Catalog::find`]).
-//! 2. **Hit**: a complete object is served without asking anybody.
+//! 2. **Hit**: a complete object is served without asking anybody ([`super::hit`]).
 //! 3. HEAD, and everything that is answered without bytes (304, 412, 416), starts nothing.
 //! 4. Else the keeper says: read this object while it grows (**miss** for the one who started the fill,
 //!    **pending** for the others), read past the cache, or come back later.
 
-use std::{io, pin::Pin, time::Duration};
+use std::{io, ops::Range, pin::Pin, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    body::{BodySize, MessageBody, SizedStream},
+    body::SizedStream,
     http::{
         Method,
         header::{HeaderName, HeaderValue},
@@ -18,7 +18,7 @@ use actix_web::{
     web,
 };
 use bytes::Bytes;
-use futures::{Stream, stream};
+use futures::Stream;
 use shared::{
     api::{ApiError, ErrorKind},
     ids::ObjectId,
@@ -27,12 +27,12 @@ use shared::{
     verified::GROUP_LEN,
 };
 
-use super::State;
+use super::{State, growing, hit};
 use crate::{
     cache::{
         Lease, Object,
-        keeper::{Admission, Held, Holding, Holds, Touched, Want},
-        object::Follower,
+        keeper::{Admission, Held, Holding, Holds, Want},
+        object::{Follower, NotComing},
     },
     catalog::{Asset, Catalog, Lookup},
     fill::pass::PassThrough,
@@ -51,24 +51,23 @@ const X_DATA_SOURCE: HeaderName = HeaderName::from_static("x-data-source");
 
 /// Of bytes that may still turn out not to come.
 const CACHE_CONTROL_FILLING: &str = "public, max-age=180, must-revalidate";
-const CACHE_CONTROL_COMPLETE: &str = "public, max-age=31536000, immutable";
+pub(super) const CACHE_CONTROL_COMPLETE: &str = "public, max-age=31536000, immutable";
 
 /// A body whose pieces come from a stream.
-type StreamedBody = SizedStream<Pin<Box<dyn Stream<Item = io::Result<Bytes>>>>>;
+pub(super) type StreamedBody = SizedStream<Pin<Box<dyn Stream<Item = io::Result<Bytes>>>>>;
 
 /// Answers `GET` and `HEAD`.
 pub async fn answer(
     request: HttpRequest,
-    id: web::Path<String>,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let id: ObjectId = id.parse()?;
+    let id: ObjectId = request.match_info().query("id").parse()?;
     let asset = find(&state.catalog, id)?;
     if let Some(lease) = state.open.lease(&asset.content)
         && lease.is_complete()
         && lease.media_type().is_some()
     {
-        return Ok(hit(&request, &state, lease));
+        return Ok(hit::answer(&request, &state, &asset, lease));
     }
     if request.method() == Method::HEAD || !needs_bytes(&request, &asset) {
         return without_bytes(&request, &state, &asset).await;
@@ -76,7 +75,7 @@ pub async fn answer(
     let admission = tokio::time::timeout(KEEPER_TIMEOUT, state.keeper.send(Want { asset })).await;
     match admission {
         Ok(Ok(Admission::Open { lease, started })) => {
-            follow(&request, &state, lease, started).await
+            follow(&request, &state, asset, lease, started).await
         }
         Ok(Ok(Admission::PassThrough(_))) => pass_through(&request, &state, asset).await,
         Ok(Ok(Admission::DiskFailed(cause))) => Err(ApiError::internal(cause)),
@@ -117,38 +116,8 @@ pub(super) fn find(catalog: &Catalog, id: ObjectId) -> Result<Asset, ApiError> {
     Err(ApiError::new(kind, message))
 }
 
-fn hit(request: &HttpRequest, state: &State, lease: Lease) -> HttpResponse {
-    state.metrics.request(CacheResult::Hit);
-    if lease.touch(state.started.elapsed().as_secs() + 1) {
-        let touched = Touched {
-            content: lease.content(),
-        };
-        if state.keeper.try_send(touched).is_err() {
-            state
-                .metrics
-                .messages_dropped
-                .with_label_values(&["touched"])
-                .inc();
-        }
-    }
-    let entry = lease.hit(|| serve::Entry {
-        file: lease.file().clone(),
-        head: head(
-            &lease,
-            lease.media_type(),
-            "hit",
-            "local",
-            CACHE_CONTROL_COMPLETE,
-        ),
-    });
-    serve::respond_with(request, &entry.head, |range| Leased {
-        body: FileBody::new(entry.file.clone(), range),
-        _lease: lease.clone(),
-    })
-}
-
 /// What is said about an object in this state of the cache.
-fn head(
+pub(super) fn head(
     object: &Object,
     media_type: Option<&'static str>,
     cache: &'static str,
@@ -223,21 +192,27 @@ async fn without_bytes(
 /// and for the first bytes of the answer, so that a fill that fails at once is an honest error.
 async fn follow(
     request: &HttpRequest,
-    state: &State,
+    state: &web::Data<State>,
+    asset: Asset,
     lease: Lease,
     started: bool,
 ) -> Result<HttpResponse, ApiError> {
     let complete = lease.is_complete();
     let probe = head(&lease, None, "pending", "local", CACHE_CONTROL_FILLING);
+    let size = lease.content().size;
     let first = match serve::decide(request, &probe) {
-        Answer::One(range) => range.start,
-        Answer::Several(ranges) => ranges.first().map_or(0, |range| range.start),
-        _ => 0,
+        Answer::One(range) => range.into(),
+        Answer::Several(ranges) => ranges.first().map_or(0..size, |range| (*range).into()),
+        _ => 0..size,
     };
     let waited = tokio::time::timeout(FIRST_BYTES_TIMEOUT, wait_for_first(&lease, first)).await;
     match waited {
         Ok(Ok(())) => {}
-        Ok(Err(why)) => {
+        Ok(Err(NotComing::NoRoom)) => {
+            drop(lease);
+            return pass_through(request, state, asset).await;
+        }
+        Ok(Err(NotComing::Failed(why))) => {
             state.metrics.request(CacheResult::Failed);
             return Err(
                 ApiError::new(ErrorKind::BadSource, why.to_string()).retry_after(RETRY_AFTER_S)
@@ -259,31 +234,18 @@ async fn follow(
     let source = if started { "external" } else { "local" };
     let head = head(&lease, lease.media_type(), word, source, control);
     Ok(serve::respond_with(request, &head, |range| {
-        growing_body(lease.clone(), range)
+        growing::body(state.clone(), asset, lease.clone(), range)
     }))
 }
 
 /// Waits for group 0 and for the group of the first byte asked for; both are fetched at once.
-async fn wait_for_first(lease: &Lease, first_byte: u64) -> Result<(), std::sync::Arc<str>> {
-    let first_group = first_byte / GROUP_LEN as u64;
+async fn wait_for_first(lease: &Lease, first: Range<u64>) -> Result<(), NotComing> {
+    let first_group = first.start / GROUP_LEN as u64;
     let _start = Follower::new(lease.clone(), 0..1.min(lease.content().size));
-    let _asked = Follower::new(lease.clone(), first_byte..lease.content().size);
+    let _asked = Follower::new(lease.clone(), first);
     tokio::try_join!(lease.wait_for(0), lease.wait_for(first_group))?;
     crate::fill::task::say_media_type(lease).await;
     Ok(())
-}
-
-fn growing_body(lease: Lease, range: ByteRange) -> StreamedBody {
-    let follower = Some(Follower::new(lease, range.into()));
-    let pieces = stream::unfold(follower, |follower| async {
-        let mut follower = follower?;
-        match follower.next().await {
-            Ok(Some(bytes)) => Some((Ok(bytes), Some(follower))),
-            Ok(None) => None,
-            Err(error) => Some((Err(error), None)),
-        }
-    });
-    SizedStream::new(range.len(), Box::pin(pieces))
 }
 
 async fn pass_through(
@@ -329,23 +291,4 @@ pub(super) fn refused(state: &State, why: &str) -> ApiError {
         format!("{why}; try again in {RETRY_AFTER_S} s"),
     )
     .retry_after(RETRY_AFTER_S)
-}
-
-/// A body that holds a lease, so that the object is not evicted while it is read.
-struct Leased<B> {
-    body: B,
-    _lease: Lease,
-}
-
-impl<B: MessageBody + Unpin> MessageBody for Leased<B> {
-    type Error = B::Error;
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<Bytes, B::Error>>> {
-        Pin::new(&mut self.body).poll_next(cx)
-    }
 }

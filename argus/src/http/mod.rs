@@ -2,10 +2,14 @@
 //!
 //! - [`admin`]: what the operator may ask of the cache, on the admin port
 //! - [`asset`]: `GET` and `HEAD /api/v1/assets/{id}`
+//! - [`growing`]: an asset that is being filled
+//! - [`hit`]: an asset that is there as a whole
 //! - [`status`]: `/api/v1/status` and `/api/v1/buckets`
 
 pub mod admin;
 pub mod asset;
+pub mod growing;
+pub mod hit;
 pub mod status;
 
 use std::sync::Arc;
@@ -16,7 +20,7 @@ use shared::api::{ApiError, ErrorKind};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
-    cache::{OpenObjects, keeper::Keeper},
+    cache::{OpenObjects, RamTier, keeper::Keeper},
     catalog::Catalog,
     fill::Fetching,
     metrics::Metrics,
@@ -32,6 +36,8 @@ pub struct State {
     pub catalog: Catalog,
     /// What is open.
     pub open: OpenObjects,
+    /// What is in memory.
+    pub ram: RamTier,
     /// Who decides what is kept.
     pub keeper: Addr<Keeper>,
     /// What fetches past the cache need.

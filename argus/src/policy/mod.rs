@@ -8,12 +8,14 @@
 //! | [`trace`], [`synthetic`] | requests from a file, and made up |
 //! | [`replay`] | every policy at every cache size, and the table |
 //! | [`command`] | `argus cache replay` |
+//! | [`live`] | a policy at work in the running cache |
 //!
 //! Reading order: this file, [`lru`], [`s3_fifo`], [`offline`], [`replay`]. What the measurement says
 //! stands in `docs/cache-policies.md`.
 
 pub mod command;
 pub mod gdsf;
+pub mod live;
 pub mod lru;
 pub mod lru_sp;
 pub mod offline;
@@ -28,6 +30,8 @@ pub mod tiny_lfu;
 pub mod trace;
 
 use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
 
 /// A number for an object, or for an extent of one.
 pub type Key = u64;
@@ -58,17 +62,20 @@ pub trait Policy {
 }
 
 /// The policies there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Least recently used.
     Lru,
     /// Groups by size and popularity, as the reference node has them.
     LruSp,
     /// Three queues: a small one on trial, the main one, and a memory of what left the small one.
+    #[serde(rename = "s3-fifo")]
     S3Fifo,
     /// A queue with a hand that spares what was visited.
     Sieve,
     /// A window, a segmented main part, and admission by estimated frequency.
+    #[serde(rename = "w-tinylfu")]
     TinyLfu,
     /// Frequency over size, aged: counts objects.
     Gdsf,
@@ -81,6 +88,16 @@ impl Kind {
     pub const ALL: [Self; 7] = [
         Self::Lru,
         Self::LruSp,
+        Self::S3Fifo,
+        Self::Sieve,
+        Self::TinyLfu,
+        Self::Gdsf,
+        Self::LfuDa,
+    ];
+
+    /// Those that the running cache can work with: all that need no clock.
+    pub const LIVE: [Self; 6] = [
+        Self::Lru,
         Self::S3Fifo,
         Self::Sieve,
         Self::TinyLfu,

@@ -112,6 +112,70 @@ async fn the_limit_is_never_exceeded_and_the_least_used_goes_first() {
 }
 
 #[actix_web::test]
+async fn the_end_of_a_large_object_makes_room_and_its_beginning_is_still_served() {
+    let objects: Vec<(u64, Vec<u8>)> = (1..4).map(|id| (id, content(id, 20 * MIB))).collect();
+    let origin = Origin::start(Manner::Honest, &objects);
+    let mut setup = Setup::new(&[&origin], &objects);
+    setup.cache_limit = 30 * MIB as u64;
+    let edge = setup.start().await;
+    for (id, bytes) in &objects {
+        assert!(edge.get(id).await.body == *bytes, "{id}");
+        edge.until_hit(*id).await;
+        let on_disk = disk_bytes(setup.dir.path());
+        assert!(on_disk <= setup.cache_limit, "{on_disk} bytes on disk");
+    }
+    assert_eq!(edge.status().await["objectsInCache"], 3);
+    let before = origin.data_bytes();
+    for (id, bytes) in &objects[..2] {
+        let head = edge.ask("HEAD", id, &[]).await.unwrap();
+        assert_eq!(head.header("x-cache"), "pending", "a part of {id}");
+        let got = edge.range(id, "bytes=1000-2000000").await;
+        assert!(got.body == bytes[1000..=2_000_000]);
+    }
+    // What came meanwhile is the rest that fills go on with, not the beginnings.
+    edge.node.stop().await;
+    assert!(origin.data_bytes() - before <= 36 * MIB as u64);
+    origin.stop().await;
+
+    // After a restart the same parts are there, and the whole can be had again.
+    let origin = Origin::start(Manner::Honest, &objects);
+    let mut again = Setup::new(&[&origin], &objects);
+    again.cache_limit = setup.cache_limit;
+    let edge = again.start_in(setup.dir.path()).await;
+    for (id, bytes) in &objects {
+        assert!(edge.get(id).await.body == *bytes, "{id}");
+        let on_disk = disk_bytes(setup.dir.path());
+        assert!(on_disk <= setup.cache_limit, "{on_disk} bytes on disk");
+    }
+    edge.node.stop().await;
+    origin.stop().await;
+}
+
+#[actix_web::test]
+async fn more_viewers_than_the_cache_has_room_for_all_get_their_bytes() {
+    let objects: Vec<(u64, Vec<u8>)> = (1..7).map(|id| (id, content(id, 20 * MIB))).collect();
+    let origin = Origin::start(Manner::Honest, &objects);
+    let mut setup = Setup::new(&[&origin], &objects);
+    setup.cache_limit = 25 * MIB as u64;
+    // Twelve at once on a busy machine: slowness is not what this is about.
+    setup.stall_timeout = std::time::Duration::from_secs(20);
+    let edge = setup.start().await;
+    let viewers = objects.iter().chain(&objects).map(|(id, bytes)| {
+        let edge = &edge;
+        async move {
+            let got = edge.get(id).await;
+            assert_eq!(got.status, 200, "{id}: {}", got.message());
+            assert!(got.body == *bytes, "{id}");
+        }
+    });
+    futures::future::join_all(viewers).await;
+    let on_disk = disk_bytes(setup.dir.path());
+    assert!(on_disk <= setup.cache_limit, "{on_disk} bytes on disk");
+    edge.node.stop().await;
+    origin.stop().await;
+}
+
+#[actix_web::test]
 async fn a_directory_serves_one_process_only() {
     let objects = [(1, content(1, 10))];
     let origin = Origin::start(Manner::Honest, &objects);

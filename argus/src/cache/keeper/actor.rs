@@ -9,20 +9,23 @@ use std::{
     time::Duration,
 };
 
-use actix::{
-    Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    core::{Core, Effect, Event, Holding, Limits, NotKept, Readers},
+    core::{Core, Effect, Event, Holding, Limits, Readers},
     disk::{self, Job},
+    messages::{
+        Admission, Counts, CountsNow, Held, Holds, Purge, PurgeAll, PurgeUnwanted, RoomWanted,
+        Stop, Touched, Want,
+    },
 };
 use crate::{
     cache::{
         Lease, Object, OpenObjects, Shelf, ShelfError,
-        shelf::{self, Files, Found},
+        extents::Extents,
+        shelf::{Files, Found},
     },
     catalog::{Asset, Catalog},
     content::Content,
@@ -34,90 +37,6 @@ use crate::{
 const MAILBOX: usize = 1024;
 /// How often it is looked whether what is to be given up is still being read.
 const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(1);
-
-/// Somebody wants to read an asset that is not open.
-#[derive(Message)]
-#[rtype(result = "Admission")]
-pub struct Want {
-    /// The asset.
-    pub asset: Asset,
-}
-
-/// What becomes of a [`Want`].
-pub enum Admission {
-    /// Read this object.
-    Open {
-        /// The right to read it.
-        lease: Lease,
-        /// Did this request start the fill?
-        started: bool,
-    },
-    /// Read past the cache.
-    PassThrough(NotKept),
-    /// Too many fills; try again later.
-    Refused,
-    /// The cache's disk does not do its work.
-    DiskFailed(String),
-}
-
-/// An object was hit. Sent at most once a second per object, dropped when the mailbox is full.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Touched {
-    /// Its content.
-    pub content: Content,
-}
-
-/// No object served here consists of this content any more.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Purge {
-    /// The content.
-    pub content: Content,
-}
-
-/// Let go of everything that is kept; of what is being read, when nobody reads it any more.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct PurgeAll;
-
-/// Look at everything that is kept and purge what the catalog does not want.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct PurgeUnwanted;
-
-/// How much of this object is kept? For answers without bytes: changes nothing.
-#[derive(Message)]
-#[rtype(result = "Held")]
-pub struct Holds {
-    /// The content.
-    pub content: Content,
-}
-
-/// Answer to [`Holds`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, actix::MessageResponse)]
-pub struct Held(pub Holding);
-
-/// How much is kept?
-#[derive(Message)]
-#[rtype(result = "CountsNow")]
-pub struct Counts;
-
-/// Answer to [`Counts`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, actix::MessageResponse)]
-pub struct CountsNow {
-    /// Objects kept, wholly or in part.
-    pub objects: usize,
-    /// Bytes in use or reserved.
-    pub bytes: u64,
-    /// Fills under way.
-    pub fills: usize,
-}
-
-/// Stop all fills, make durable what was verified, and note the orderly stop.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Stop;
 
 /// The keeper.
 pub struct Keeper {
@@ -131,6 +50,10 @@ pub struct Keeper {
     wants: HashMap<Content, Wants>,
     jobs: Vec<Job>,
     disk_busy: bool,
+    /// Room that was given, and is free when the disk has done what it was told before.
+    given: Vec<(oneshot::Sender<u64>, u64)>,
+    /// What the last step gave.
+    room: u64,
     timer_runs: bool,
     stop: Option<oneshot::Sender<()>>,
     found: Vec<Found>,
@@ -172,6 +95,8 @@ impl Keeper {
             wants: HashMap::new(),
             jobs: Vec::new(),
             disk_busy: false,
+            given: Vec::new(),
+            room: 0,
             timer_runs: false,
             stop: None,
             found,
@@ -182,11 +107,17 @@ impl Keeper {
     }
 
     fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
+        self.step_without_disk(event, ctx);
+        self.start_disk_turn(ctx);
+        self.finish_stop(ctx);
+    }
+
+    /// Decides and acts, and leaves what the disk has to do for its next turn.
+    fn step_without_disk(&mut self, event: Event, ctx: &mut Context<Self>) {
         let effects = self.core.handle(event, &mut OpenReaders(&self.objects));
         for effect in effects {
             self.perform(effect);
         }
-        self.start_disk_turn(ctx);
         if self.core.needs_timer() && !self.timer_runs {
             self.timer_runs = true;
             ctx.run_later(LOOK_AGAIN_EVERY, |keeper, ctx| {
@@ -197,7 +128,6 @@ impl Keeper {
         self.metrics.cache_bytes.set(self.core.bytes() as i64);
         self.metrics.cache_objects.set(self.core.len() as i64);
         self.metrics.fills_in_progress.set(self.core.fills() as i64);
-        self.finish_stop(ctx);
     }
 
     fn purge(&mut self, goes: impl Fn(&Content) -> bool, ctx: &mut Context<Self>) {
@@ -214,6 +144,12 @@ impl Keeper {
                 self.put_away(&content);
                 self.jobs.push(Job::Remove(content));
             }
+            Effect::Trim { content, from } => {
+                self.metrics.trims.inc();
+                self.put_away(&content);
+                self.jobs.push(Job::Trim(content, from));
+            }
+            Effect::Room { extents, .. } => self.room = extents,
             Effect::CancelFill { content } => {
                 self.open.remove(&content);
                 if let Some(token) = self.fills.get(&content) {
@@ -273,14 +209,19 @@ impl Keeper {
     }
 
     fn start_disk_turn(&mut self, ctx: &mut Context<Self>) {
-        if self.disk_busy || self.jobs.is_empty() {
+        if self.disk_busy {
             return;
+        }
+        let given = std::mem::take(&mut self.given);
+        if self.jobs.is_empty() {
+            return answer_given(given);
         }
         self.disk_busy = true;
         let (shelf, jobs) = (self.shelf.clone(), std::mem::take(&mut self.jobs));
         let turn = disk::turn(shelf, jobs).into_actor(self);
         ctx.spawn(turn.map(|opened, keeper, ctx| {
             keeper.disk_busy = false;
+            answer_given(given);
             for (content, files) in opened {
                 keeper.opened(content, files, ctx);
             }
@@ -308,7 +249,18 @@ impl Keeper {
             return self.step(Event::OpenFailed { content }, ctx);
         };
         let from_disk = files.present.count() > 0 || files.claimed.count() > 0;
-        let object = Arc::new(Object::new(content, Arc::new(files.data), files.present));
+        let mut extents = Extents::of(&content, &files.present);
+        extents.join(&Extents::of(&content, &files.claimed));
+        self.room = 0;
+        self.step(Event::Opened { content, extents }, ctx);
+        let room = std::mem::take(&mut self.room);
+        if self.core.holding(&content) == Holding::Nothing {
+            let why = "more of it is on disk than was reckoned with";
+            self.answer(&content, |_| Admission::DiskFailed(why.to_owned()));
+            return;
+        }
+        let both = (Arc::new(files.data), Arc::new(files.outboard));
+        let object = Arc::new(Object::new(content, both, files.present));
         self.objects.insert(content, object.clone());
         self.open.insert(object.clone());
         self.admit(&content, !from_disk);
@@ -317,35 +269,37 @@ impl Keeper {
         let fill = fill::Fill {
             object: object.clone(),
             asset,
-            outboard: Arc::new(files.outboard),
             claimed: files.claimed,
+            room,
+            keeper: ctx.address().recipient(),
             catalog: self.catalog.clone(),
             fetching: self.fetching.clone(),
             shelf: self.shelf.clone(),
         };
         let task = tokio::spawn(fill.run(token)).into_actor(self);
         ctx.spawn(task.map(move |ended, keeper, ctx| {
-            if ended.is_err() {
+            let extents = ended.unwrap_or_else(|_| {
                 tracing::error!(%content, "a fill panicked");
                 object.fail("the node failed");
-            }
-            keeper.fill_ended(&object, ctx);
+                // Nobody knows what it left: the files go.
+                Extents::none(&content)
+            });
+            keeper.fill_ended(&object, extents, ctx);
         }));
     }
 
-    fn fill_ended(&mut self, object: &Arc<Object>, ctx: &mut Context<Self>) {
+    /// `extents` are those of which something is on disk.
+    fn fill_ended(&mut self, object: &Arc<Object>, extents: Extents, ctx: &mut Context<Self>) {
         let content = object.content();
         self.fills.remove(&content);
         let complete = object.is_complete();
-        let groups = object.with_present(|present| present.count());
         if !complete {
             self.put_away(&content);
         }
-        let bytes = shelf::footprint_of(&content, groups);
         self.step(
             Event::FillEnded {
                 content,
-                bytes,
+                extents,
                 complete,
             },
             ctx,
@@ -373,6 +327,13 @@ impl Keeper {
     }
 }
 
+/// Tells fills that their room is free. One that is gone has given its room back by its end.
+fn answer_given(given: Vec<(oneshot::Sender<u64>, u64)>) {
+    for (fill, extents) in given {
+        let _ = fill.send(extents);
+    }
+}
+
 impl Actor for Keeper {
     type Context = Context<Self>;
 
@@ -380,14 +341,14 @@ impl Actor for Keeper {
         ctx.set_mailbox_capacity(MAILBOX);
         for Found {
             content,
-            bytes,
+            extents,
             complete,
         } in std::mem::take(&mut self.found)
         {
             self.step(
                 Event::Found {
                     content,
-                    bytes,
+                    extents,
                     complete,
                 },
                 ctx,
@@ -410,13 +371,7 @@ impl Handler<Want> for Keeper {
             waiting: Vec::new(),
         });
         wants.waiting.push(sender);
-        self.step(
-            Event::Wanted {
-                content,
-                footprint: shelf::footprint(&content),
-            },
-            ctx,
-        );
+        self.step(Event::Wanted { content }, ctx);
         Box::pin(async { receiver.await.unwrap_or(Admission::Refused) })
     }
 }
@@ -447,6 +402,18 @@ impl Handler<PurgeAll> for Keeper {
     type Result = ();
     fn handle(&mut self, _: PurgeAll, ctx: &mut Context<Self>) {
         self.purge(|_| true, ctx);
+    }
+}
+
+impl Handler<RoomWanted> for Keeper {
+    type Result = ();
+    fn handle(&mut self, wanted: RoomWanted, ctx: &mut Context<Self>) {
+        let (content, extents) = (wanted.content, wanted.extents);
+        self.room = 0;
+        self.step_without_disk(Event::RoomWanted { content, extents }, ctx);
+        self.given
+            .push((wanted.answer, std::mem::take(&mut self.room)));
+        self.start_disk_turn(ctx);
     }
 }
 

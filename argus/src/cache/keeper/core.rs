@@ -1,10 +1,22 @@
-//! The keeper's decisions: who gets in, who goes, and how many bytes that makes. Pure.
+//! The keeper's decisions: who gets in, how much of it, who goes, and how many bytes that makes. Pure.
 //!
-//! Invariant: the bytes of all entries, those being filled counted whole, never exceed the limit.
+//! Room is given by extents. A fill starts with room for a few and asks for more as it goes. Room is made
+//! from the objects that the policy values least: of a large object the last extents go first and its
+//! beginning stays for a while, because a viewer starts there and what follows can be fetched meanwhile.
+//!
+//! Invariant: what all entries take, with the room given to fills, never exceeds the limit.
 
-use lru::LruCache;
+mod room;
 
-use crate::content::Content;
+use super::ledger::{Entry, Ledger, State};
+use crate::{
+    cache::extents::{self, Extents},
+    content::Content,
+    policy::{Kind, live::Standing},
+};
+
+/// Extents a fill has room for when it starts.
+const FIRST_EXTENTS: u64 = 16;
 
 /// What the keeper may use.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +29,8 @@ pub struct Limits {
     pub fills_max: usize,
     /// Objects open at once, those being filled or read not counted.
     pub open_max: usize,
+    /// Which objects make room first.
+    pub policy: Kind,
 }
 
 /// Who can say whether an object is being read. The one question the core asks of the world.
@@ -32,19 +46,23 @@ pub enum Event {
     /// Found on disk at the start; least recently used first.
     Found {
         content: Content,
-        bytes: u64,
+        extents: Extents,
         complete: bool,
     },
-    /// Somebody wants to read an object that is not open. `footprint` is what it takes when complete.
-    Wanted { content: Content, footprint: u64 },
+    /// Somebody wants to read an object that is not open.
+    Wanted { content: Content },
+    /// It is open; these extents of it were found.
+    Opened { content: Content, extents: Extents },
+    /// A fill wants to keep so many extents more.
+    RoomWanted { content: Content, extents: u64 },
     /// A hit.
     Touched { content: Content },
     /// The object could not be opened.
     OpenFailed { content: Content },
-    /// A fill ended; this much of the object is on disk.
+    /// A fill ended; these extents of the object are on disk.
     FillEnded {
         content: Content,
-        bytes: u64,
+        extents: Extents,
         complete: bool,
     },
     /// No object served here consists of this content any more.
@@ -59,12 +77,16 @@ pub enum Event {
 pub enum Effect {
     /// Take the object out of reach and remove its files.
     Evict { content: Content },
+    /// Take the object out of reach and give back its extents from this one on.
+    Trim { content: Content, from: u64 },
     /// Stop the fill; its end is reported as an event.
     CancelFill { content: Content },
     /// Close the files of an object that is kept.
     Close { content: Content },
-    /// Open the object, and fill it unless it is complete.
+    /// Open the object, tell what is there, and fill it unless it is complete.
     Open { content: Content },
+    /// Tell the fill that there is room for so many extents more; for none if everything is in use.
+    Room { content: Content, extents: u64 },
     /// Tell those who want it that the object is open.
     Admit { content: Content },
     /// Tell the one who wants it to read past the cache.
@@ -93,36 +115,11 @@ pub enum Holding {
     Nothing,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// On disk and complete, files closed.
-    Closed,
-    /// On disk and complete, files open.
-    Open,
-    /// On disk in part, nobody works on it.
-    Partial,
-    /// Being filled, or opened with a view to that.
-    Filling,
-    /// Not wanted any more, but still being read.
-    Leaving,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    bytes: u64,
-    state: State,
-    /// Set when the content became unwanted during a fill.
-    doomed: bool,
-}
-
 /// The keeper's state.
 pub struct Core {
     limits: Limits,
-    entries: LruCache<Content, Entry>,
-    bytes: u64,
-    fills: usize,
-    open: usize,
-    leaving: usize,
+    ledger: Ledger,
+    standing: Standing,
 }
 
 impl Core {
@@ -130,11 +127,8 @@ impl Core {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            entries: LruCache::unbounded(),
-            bytes: 0,
-            fills: 0,
-            open: 0,
-            leaving: 0,
+            ledger: Ledger::new(),
+            standing: Standing::new(limits.policy, limits.bytes_max),
         }
     }
 
@@ -144,29 +138,31 @@ impl Core {
         match event {
             Event::Found {
                 content,
-                bytes,
+                extents,
                 complete,
-            } => self.found(content, bytes, complete, readers, &mut effects),
-            Event::Wanted { content, footprint } => {
-                self.wanted(content, footprint, readers, &mut effects)
+            } => self.found(content, extents, complete, readers, &mut effects),
+            Event::Wanted { content } => self.wanted(content, readers, &mut effects),
+            Event::Opened { content, extents } => self.opened(content, extents, &mut effects),
+            Event::RoomWanted { content, extents } => {
+                let given = self.give_room(&content, extents, readers, &mut effects);
+                effects.push(Effect::Room {
+                    content,
+                    extents: given,
+                });
             }
-            Event::Touched { content } => {
-                self.entries.promote(&content);
-            }
+            Event::Touched { content } => self.touch(&content),
             Event::OpenFailed { content } => self.forget(&content, &mut effects),
             Event::FillEnded {
                 content,
-                bytes,
+                extents,
                 complete,
-            } => {
-                self.fill_ended(content, bytes, complete, readers, &mut effects);
-            }
+            } => self.fill_ended(content, extents, complete, readers, &mut effects),
             Event::Unwanted { content } => self.unwanted(content, readers, &mut effects),
             Event::TimerFired => self.give_up_leaving(readers, &mut effects),
         }
         self.close_surplus(readers, &mut effects);
         assert!(
-            self.bytes <= self.limits.bytes_max,
+            self.ledger.totals.bytes <= self.limits.bytes_max,
             "the cache limit is exceeded"
         );
         effects
@@ -174,27 +170,27 @@ impl Core {
 
     /// Does a `TimerFired` have something to look at?
     pub fn needs_timer(&self) -> bool {
-        self.leaving > 0
+        self.ledger.totals.leaving > 0
     }
 
-    /// Bytes in use or reserved.
+    /// Bytes in use or given as room.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.ledger.totals.bytes
     }
 
     /// Objects in the cache, wholly or in part.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.ledger.len()
     }
 
     /// Is there nothing?
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.ledger.len() == 0
     }
 
     /// How much of this is kept; changes nothing, not even the order of use.
     pub fn holding(&self, content: &Content) -> Holding {
-        match self.entries.peek(content).map(|entry| entry.state) {
+        match self.ledger.state(content) {
             Some(State::Closed | State::Open) => Holding::Whole,
             Some(State::Partial | State::Filling) => Holding::Part,
             Some(State::Leaving) | None => Holding::Nothing,
@@ -203,27 +199,31 @@ impl Core {
 
     /// Objects being filled.
     pub fn fills(&self) -> usize {
-        self.fills
+        self.ledger.totals.fills
     }
 
     /// Everything that is kept, least recently used first.
     pub fn order(&self) -> Vec<Content> {
-        self.entries
-            .iter()
-            .rev()
-            .map(|(content, _)| *content)
-            .collect()
+        self.ledger.by_use().map(|(content, _)| *content).collect()
+    }
+
+    fn touch(&mut self, content: &Content) {
+        if self.ledger.promote(content) {
+            self.standing.used(content);
+        }
     }
 
     fn found(
         &mut self,
         content: Content,
-        bytes: u64,
+        extents: Extents,
         complete: bool,
         readers: &mut impl Readers,
         effects: &mut Vec<Effect>,
     ) {
-        if bytes > self.limits.object_bytes_max || !self.make_room(bytes, readers, effects) {
+        let bytes = extents.bytes(&content, 0);
+        let too_large = extents::footprint(&content) > self.limits.object_bytes_max;
+        if extents.is_empty() || too_large || !self.make_room(bytes, readers, effects) {
             effects.push(Effect::Evict { content });
             return;
         }
@@ -232,122 +232,149 @@ impl Core {
         } else {
             State::Partial
         };
-        self.bytes += bytes;
-        self.entries.put(
-            content,
-            Entry {
-                bytes,
-                state,
-                doomed: false,
-            },
-        );
+        self.ledger.put(content, extents, state);
+        self.standing.used(&content);
     }
 
-    fn wanted(
-        &mut self,
-        content: Content,
-        footprint: u64,
-        readers: &mut impl Readers,
-        effects: &mut Vec<Effect>,
-    ) {
-        let known = self.entries.get(&content).copied();
-        match known.map(|entry| entry.state) {
-            Some(State::Filling) => effects.push(Effect::Admit { content }),
-            Some(State::Open) => effects.push(Effect::Admit { content }),
+    fn wanted(&mut self, content: Content, readers: &mut impl Readers, effects: &mut Vec<Effect>) {
+        self.touch(&content);
+        match self.ledger.state(&content) {
+            Some(State::Filling | State::Open) => effects.push(Effect::Admit { content }),
             Some(State::Closed) => {
-                self.set_state(&content, State::Filling);
+                self.ledger.set_state(&content, State::Filling);
                 effects.push(Effect::Open { content });
             }
             Some(State::Leaving) => effects.push(Effect::Refuse { content }),
-            Some(State::Partial) | None => {
-                self.start_fill(content, footprint, known, readers, effects)
-            }
+            Some(State::Partial) => self.start_fill(content, readers, effects),
+            None => self.start_fill(content, readers, effects),
         }
     }
 
     fn start_fill(
         &mut self,
         content: Content,
-        footprint: u64,
-        known: Option<Entry>,
         readers: &mut impl Readers,
         effects: &mut Vec<Effect>,
     ) {
-        if footprint > self.limits.object_bytes_max {
-            effects.push(Effect::PassThrough {
-                content,
-                why: NotKept::TooLarge,
-            });
+        if extents::footprint(&content) > self.limits.object_bytes_max {
+            let why = NotKept::TooLarge;
+            effects.push(Effect::PassThrough { content, why });
             return;
         }
-        if self.fills >= self.limits.fills_max {
+        if self.ledger.totals.fills >= self.limits.fills_max {
             effects.push(Effect::Refuse { content });
             return;
         }
         // While room is made the entry counts as a fill, so that it does not evict itself.
-        let held = known.map_or(0, |entry| entry.bytes);
-        if known.is_some() {
-            self.set_state(&content, State::Filling);
+        let known = self.ledger.get(&content).is_some();
+        if known {
+            self.ledger.set_state(&content, State::Filling);
+        } else {
+            self.ledger
+                .put(content, Extents::none(&content), State::Filling);
+            // The policy says who makes room for it.
+            self.standing.used(&content);
         }
-        let more = footprint.saturating_sub(held);
-        if !self.make_room(more, readers, effects) {
-            if known.is_some() {
-                self.set_state(&content, State::Partial);
+        let missing = self.missing(&content);
+        let room = self.give_room(&content, missing.min(FIRST_EXTENTS), readers, effects);
+        if room == 0 && missing > 0 {
+            if known {
+                self.ledger.set_state(&content, State::Partial);
+            } else {
+                self.remove(&content);
             }
-            effects.push(Effect::PassThrough {
-                content,
-                why: NotKept::NoRoom,
-            });
+            let why = NotKept::NoRoom;
+            effects.push(Effect::PassThrough { content, why });
             return;
         }
-        self.bytes += more;
-        if known.is_none() {
-            self.fills += 1;
-        }
-        self.entries.put(
-            content,
-            Entry {
-                bytes: held + more,
-                state: State::Filling,
-                doomed: false,
-            },
-        );
         effects.push(Effect::Open { content });
+    }
+
+    /// What is on disk is what counts: a map that could not be written is older than what is known here.
+    fn opened(&mut self, content: Content, extents: Extents, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.ledger.get(&content) else {
+            return;
+        };
+        let taken = entry.extents.len() + entry.room;
+        let Some(room) = taken.checked_sub(extents.len()) else {
+            // More than was reckoned with: what should have gone has not.
+            return self.forget(&content, effects);
+        };
+        self.ledger.change(&content, |entry| {
+            entry.extents = extents;
+            entry.room = room;
+        });
+        effects.push(Effect::Room {
+            content,
+            extents: room,
+        });
+    }
+
+    /// Extents of an entry for which there is no room yet.
+    fn missing(&self, content: &Content) -> u64 {
+        let taken = self.ledger.get(content);
+        let taken = taken.map_or(0, |entry| entry.extents.len() + entry.room);
+        extents::count(content).saturating_sub(taken)
+    }
+
+    /// Gives a fill room for so many extents more, or for one if that is all there is, or for none.
+    fn give_room(
+        &mut self,
+        content: &Content,
+        wanted: u64,
+        readers: &mut impl Readers,
+        effects: &mut Vec<Effect>,
+    ) -> u64 {
+        let filling = |entry: &&Entry| entry.state == State::Filling && !entry.doomed;
+        let Some(entry) = self.ledger.get(content).filter(filling).cloned() else {
+            return 0;
+        };
+        for more in [wanted.min(self.missing(content)), 1] {
+            let room = entry.room + more;
+            let grown = entry.extents.bytes(content, room) - entry.bytes(content);
+            if more == 0 || more > wanted {
+                break;
+            }
+            if self.make_room(grown, readers, effects) {
+                self.ledger.change(content, |entry| entry.room = room);
+                return more;
+            }
+        }
+        0
     }
 
     fn fill_ended(
         &mut self,
         content: Content,
-        bytes: u64,
+        extents: Extents,
         complete: bool,
         readers: &mut impl Readers,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(entry) = self
-            .entries
-            .peek_mut(&content)
-            .filter(|entry| entry.state == State::Filling)
-        else {
+        let filling = |entry: &&Entry| entry.state == State::Filling;
+        let Some(entry) = self.ledger.get(&content).filter(filling).cloned() else {
             return;
         };
-        debug_assert!(bytes <= entry.bytes, "a fill wrote more than was reserved");
-        let released = entry.bytes.saturating_sub(bytes);
-        entry.bytes -= released;
-        let doomed = entry.doomed;
-        self.bytes -= released;
-        if doomed {
+        debug_assert!(
+            extents.len() <= entry.extents.len() + entry.room,
+            "a fill kept more than it had room for"
+        );
+        let nothing = extents.is_empty();
+        let state = if complete {
+            State::Open
+        } else {
+            State::Partial
+        };
+        self.ledger.change(&content, |entry| {
+            entry.extents = extents;
+            entry.room = 0;
+        });
+        if entry.doomed {
             self.leave(content, readers, effects);
-        } else if bytes == 0 {
+        } else if nothing {
             self.forget(&content, effects);
         } else {
-            self.set_state(
-                &content,
-                if complete {
-                    State::Open
-                } else {
-                    State::Partial
-                },
-            );
+            self.ledger.set_state(&content, state);
         }
     }
 
@@ -357,16 +384,15 @@ impl Core {
         readers: &mut impl Readers,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(entry) = self.entries.peek_mut(&content) else {
-            return;
-        };
-        match entry.state {
-            State::Filling => {
-                entry.doomed = true;
+        match self.ledger.state(&content) {
+            Some(State::Filling) => {
+                self.ledger.change(&content, |entry| entry.doomed = true);
                 effects.push(Effect::CancelFill { content });
             }
-            State::Leaving => {}
-            State::Closed | State::Open | State::Partial => self.leave(content, readers, effects),
+            Some(State::Closed | State::Open | State::Partial) => {
+                self.leave(content, readers, effects)
+            }
+            Some(State::Leaving) | None => {}
         }
     }
 
@@ -375,76 +401,31 @@ impl Core {
         if readers.retire(&content) {
             self.forget(&content, effects);
         } else {
-            self.set_state(&content, State::Leaving);
+            self.ledger.set_state(&content, State::Leaving);
             effects.push(Effect::Close { content });
         }
     }
 
     fn give_up_leaving(&mut self, readers: &mut impl Readers, effects: &mut Vec<Effect>) {
-        let leaving = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.state == State::Leaving);
-        let leaving: Vec<Content> = leaving.map(|(content, _)| *content).collect();
-        for content in leaving {
+        for content in self.ledger.in_state(State::Leaving) {
             if readers.retire(&content) {
                 self.forget(&content, effects);
             }
         }
-    }
-
-    /// Evicts from the least recently used on until this many bytes more fit. Evicts nothing that is
-    /// being filled or read, and nothing at all if that would not be enough.
-    fn make_room(
-        &mut self,
-        more: u64,
-        readers: &mut impl Readers,
-        effects: &mut Vec<Effect>,
-    ) -> bool {
-        let evictable =
-            |entry: &Entry| matches!(entry.state, State::Closed | State::Open | State::Partial);
-        let mut needed = (self.bytes + more).saturating_sub(self.limits.bytes_max);
-        let candidates = self
-            .entries
-            .iter()
-            .rev()
-            .filter(|(_, entry)| evictable(entry));
-        let candidates: Vec<(Content, u64)> = candidates
-            .map(|(content, entry)| (*content, entry.bytes))
-            .collect();
-        if candidates.iter().map(|(_, bytes)| bytes).sum::<u64>() < needed {
-            return false;
-        }
-        for (content, bytes) in candidates {
-            if needed == 0 {
-                break;
-            }
-            if readers.retire(&content) {
-                self.forget(&content, effects);
-                needed = needed.saturating_sub(bytes);
-            }
-        }
-        needed == 0
     }
 
     /// Closes complete objects nobody reads, beyond the number that may be open.
     fn close_surplus(&mut self, readers: &mut impl Readers, effects: &mut Vec<Effect>) {
-        let mut surplus = self.open.saturating_sub(self.limits.open_max);
+        let mut surplus = self.ledger.totals.open.saturating_sub(self.limits.open_max);
         if surplus == 0 {
             return;
         }
-        let open = self
-            .entries
-            .iter()
-            .rev()
-            .filter(|(_, entry)| entry.state == State::Open);
-        let open: Vec<Content> = open.map(|(content, _)| *content).collect();
-        for content in open {
+        for content in self.ledger.in_state(State::Open) {
             if surplus == 0 {
                 break;
             }
             if readers.retire(&content) {
-                self.set_state(&content, State::Closed);
+                self.ledger.set_state(&content, State::Closed);
                 effects.push(Effect::Close { content });
                 surplus -= 1;
             }
@@ -452,31 +433,14 @@ impl Core {
     }
 
     fn forget(&mut self, content: &Content, effects: &mut Vec<Effect>) {
-        if let Some(entry) = self.entries.pop(content) {
-            self.count(entry.state, -1);
-            self.bytes -= entry.bytes;
+        if self.remove(content) {
             effects.push(Effect::Evict { content: *content });
         }
     }
 
-    fn set_state(&mut self, content: &Content, state: State) {
-        if let Some(entry) = self.entries.peek_mut(content) {
-            let before = std::mem::replace(&mut entry.state, state);
-            self.count(before, -1);
-            self.count(state, 1);
-        }
-    }
-
-    fn count(&mut self, state: State, change: isize) {
-        let counter = match state {
-            State::Filling => &mut self.fills,
-            State::Open => &mut self.open,
-            State::Leaving => &mut self.leaving,
-            State::Closed | State::Partial => return,
-        };
-        *counter = counter
-            .checked_add_signed(change)
-            .expect("states are counted in and out");
+    fn remove(&mut self, content: &Content) -> bool {
+        self.standing.gone(content);
+        self.ledger.remove(content)
     }
 }
 

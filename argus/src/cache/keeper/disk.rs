@@ -19,6 +19,8 @@ use crate::{
 pub(super) enum Job {
     /// Remove an object's files.
     Remove(Content),
+    /// Give back an object's extents from this one on.
+    Trim(Content, u64),
     /// Open them.
     Open(Content),
 }
@@ -34,6 +36,8 @@ pub(super) trait Disk: Send + Sync + 'static {
     fn open(&self, content: &Content) -> Result<Self::Files, ShelfError>;
     /// Removes them.
     fn remove(&self, content: &Content) -> Result<(), ShelfError>;
+    /// Gives back the extents from this one on.
+    fn trim(&self, content: &Content, from: u64) -> Result<(), ShelfError>;
 }
 
 impl Disk for Shelf {
@@ -44,13 +48,16 @@ impl Disk for Shelf {
     fn remove(&self, content: &Content) -> Result<(), ShelfError> {
         Self::remove(self, content)
     }
+    fn trim(&self, content: &Content, from: u64) -> Result<(), ShelfError> {
+        Self::trim(self, content, from)
+    }
 }
 
 /// Does the jobs in order and tells of every one that opens.
 pub(super) async fn turn<D: Disk>(disk: Arc<D>, jobs: Vec<Job>) -> Opened<D::Files> {
     let to_open = jobs.iter().filter_map(|job| match job {
         Job::Open(content) => Some(*content),
-        Job::Remove(_) => None,
+        Job::Remove(_) | Job::Trim(..) => None,
     });
     let to_open: Vec<Content> = to_open.collect();
     let work = move || {
@@ -79,6 +86,12 @@ fn work<D: Disk>(disk: &D, job: Job) -> Option<(Content, Result<D::Files, ShelfE
         Job::Remove(content) => {
             if let Err(error) = caught(content, || disk.remove(&content)) {
                 tracing::error!(%error, "an evicted object cannot be removed");
+            }
+            None
+        }
+        Job::Trim(content, from) => {
+            if let Err(error) = caught(content, || disk.trim(&content, from)) {
+                tracing::error!(%error, "the end of an object cannot be given back");
             }
             None
         }
@@ -133,6 +146,10 @@ mod tests {
             self.job(Job::Remove(*content), content);
             Ok(())
         }
+        fn trim(&self, content: &Content, from: u64) -> Result<(), ShelfError> {
+            self.job(Job::Trim(*content, from), content);
+            Ok(())
+        }
     }
 
     fn content(size: u64) -> Content {
@@ -147,7 +164,7 @@ mod tests {
             Job::Remove(content(13)),
             Job::Open(content(1)),
             Job::Open(content(13)),
-            Job::Remove(content(2)),
+            Job::Trim(content(2), 1),
             Job::Open(content(3)),
         ];
         let opened = turn(disk.clone(), jobs.clone()).await;

@@ -2,15 +2,20 @@
 //! it.
 //!
 //! - [`core`]: the decisions, pure
+//! - `ledger`: what is in the cache and what it comes to, pure
 //! - [`actor`]: the mailbox, the timer and the hands
+//! - [`messages`]: what it can be told and asked
 //! - `disk`: a turn of disk work, and what becomes of it when it panics
 
 pub mod actor;
 pub mod core;
 mod disk;
+mod ledger;
+pub mod messages;
 
-pub use actor::{
-    Admission, Counts, CountsNow, Held, Holds, Keeper, Purge, PurgeAll, PurgeUnwanted, Stop,
+pub use actor::Keeper;
+pub use core::Holding;
+pub use messages::{
+    Admission, Counts, CountsNow, Held, Holds, Purge, PurgeAll, PurgeUnwanted, RoomWanted, Stop,
     Touched, Want,
 };
-pub use core::Holding;

@@ -1,0 +1,121 @@
+//! How room is made: from what the policy values least, the last extents of an object first. Pure.
+
+use std::collections::HashSet;
+
+use super::{
+    super::ledger::{Entry, HEAD_EXTENTS, State},
+    Core, Effect, Readers,
+};
+use crate::{cache::extents::EXTENT_LEN, content::Content};
+
+/// Share of the limit that beginnings of objects may take whose rest has gone: one in so many.
+pub(super) const HEADS_SHARE: u64 = 10;
+/// Objects that are considered at once when room is made.
+const LOOK_AT_ONCE: usize = 32;
+
+impl Core {
+    /// Takes room from what the policy values least until this many bytes more fit. Touches nothing that
+    /// is being filled or read, and nothing at all if that could not be enough.
+    pub(super) fn make_room(
+        &mut self,
+        more: u64,
+        readers: &mut impl Readers,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let needed =
+            |core: &Self| (core.ledger.totals.bytes + more).saturating_sub(core.limits.bytes_max);
+        if needed(self) == 0 {
+            return true;
+        }
+        if needed(self) > self.ledger.totals.idle_bytes {
+            return false;
+        }
+        for beginnings_too in [false, true] {
+            let mut looked_at = HashSet::new();
+            loop {
+                let some = self.least_valued(&looked_at);
+                if some.is_empty() {
+                    break;
+                }
+                for content in some {
+                    looked_at.insert(content);
+                    let least = needed(self);
+                    self.take_from(&content, least, beginnings_too, readers, effects);
+                    if needed(self) == 0 {
+                        return true;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// A few of those that nobody works on, the least valued first.
+    fn least_valued(&self, but: &HashSet<Content>) -> Vec<Content> {
+        let is_idle = |content: &Content| self.ledger.state(content).is_some_and(State::is_idle);
+        let condemned = self.standing.condemned().filter(is_idle);
+        let idle = |(content, entry): (&Content, &Entry)| entry.state.is_idle().then_some(*content);
+        let by_use = self.ledger.by_use().filter_map(idle);
+        let all = condemned.chain(by_use);
+        all.filter(|content| !but.contains(content))
+            .take(LOOK_AT_ONCE)
+            .collect()
+    }
+
+    /// Takes the end of an object, or all of it if it is short or too many beginnings are kept already.
+    fn take_from(
+        &mut self,
+        content: &Content,
+        needed: u64,
+        beginnings_too: bool,
+        readers: &mut impl Readers,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(entry) = self.ledger.get(content) else {
+            return;
+        };
+        let heads_max = self.limits.bytes_max / HEADS_SHARE;
+        let head_bytes = self.ledger.totals.head_bytes;
+        let last = entry.extents.last().unwrap_or(0);
+        let spare = !beginnings_too && entry.is_head(content) && head_bytes <= heads_max;
+        if spare || !readers.retire(content) {
+            return;
+        }
+        if last >= HEAD_EXTENTS && head_bytes < heads_max {
+            self.trim(content, needed, effects);
+        } else {
+            self.forget(content, effects);
+        }
+    }
+
+    /// Gives back the last extents of an object, as many as are needed, but not its beginning.
+    fn trim(&mut self, content: &Content, needed: u64, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.ledger.get(content).cloned() else {
+            return;
+        };
+        let before = entry.bytes(content);
+        let last = entry.extents.last().unwrap_or(0);
+        let enough = |from: &u64| {
+            let left = entry.extents.before(*from).bytes(content, 0);
+            before - left >= needed || *from == HEAD_EXTENTS
+        };
+        // Roughly first: each extent but the last gives its length.
+        let close = (last + 1).saturating_sub((needed / EXTENT_LEN).saturating_sub(1));
+        let from = (HEAD_EXTENTS..=close.clamp(HEAD_EXTENTS, last))
+            .rev()
+            .find(enough)
+            .unwrap_or(HEAD_EXTENTS);
+        let left = entry.extents.before(from);
+        if left.is_empty() {
+            return self.forget(content, effects);
+        }
+        self.ledger.change(content, |entry| {
+            entry.extents = left;
+            entry.state = State::Partial;
+        });
+        effects.push(Effect::Trim {
+            content: *content,
+            from,
+        });
+    }
+}
