@@ -70,10 +70,9 @@ fn members_import_only_what_the_architecture_allows() {
 #[test]
 fn nothing_imports_devnet_or_benches_but_the_top() {
     for (member, found) in imports() {
-        assert!(
-            !found.contains("benches"),
-            "{member} must not import benches"
-        );
+        for bench in ["benches", "edge-bench"] {
+            assert!(!found.contains(bench), "{member} must not import {bench}");
+        }
         assert!(
             !found.contains("devnet") || member == "benches",
             "{member} must not import devnet"
