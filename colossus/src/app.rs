@@ -384,7 +384,7 @@ async fn open_disk(config: Config) -> Result<(Option<Signer>, Disk), StartError>
             path: dir.clone(),
             cause,
         })?;
-        let blobs = BlobStore::open(&dir.join("objects"))?;
+        let blobs = BlobStore::open_all(&config.places())?;
         let database = Database::open(&dir.join("index"))?;
         let identity = NodeIdentity::load_or_create(&dir.join("node.key"))?;
         Ok((

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use shared::{
+    blob::Places,
     chain::{ChainError, Signer},
     cli::Settings,
     config::Secret,
@@ -55,7 +56,7 @@ pub struct Config {
     /// Buckets this node is responsible for; empty: all buckets the worker operates.
     #[serde(default)]
     pub buckets: Vec<StorageBucketId>,
-    /// Directory of blobs, index and keys.
+    /// Directory of index and keys, and of objects unless `disk.dirs` names others.
     #[serde(default = "default_data_dir")]
     pub data_dir: PathBuf,
     /// The chain.
@@ -175,6 +176,18 @@ impl Config {
             return Err(InvalidConfig::NoEndpoint);
         }
         self.transactor().map(drop)
+    }
+
+    /// Where objects lie, and the list of their directories.
+    pub fn places(&self) -> Places {
+        let dirs = match self.disk.dirs.is_empty() {
+            true => vec![self.data_dir.join("objects")],
+            false => self.disk.dirs.clone(),
+        };
+        Places {
+            registry: self.data_dir.join("directories.toml"),
+            dirs,
+        }
     }
 
     /// The transactor's key, if one is configured. Blocking: reads the key file.

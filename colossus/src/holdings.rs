@@ -86,6 +86,8 @@ pub struct Reconciled {
     pub files_removed: usize,
     /// Blobs whose file has another length than the object; kept, to be mended.
     pub damaged: Vec<(ContentHash, u64)>,
+    /// Records whose file was not found while a directory is out: kept, for it is most likely there.
+    pub unavailable: usize,
 }
 
 /// What was found of files without a record.
@@ -244,10 +246,33 @@ impl Holdings {
         }
     }
 
-    /// Everything in the outbox.
+    /// Everything in the outbox but what lies in a directory that is out: nobody is told that this node
+    /// has what it cannot give.
     pub async fn outbox(&self) -> Result<Vec<(ObjectId, OutboxEntry)>, HoldingsError> {
         let holdings = self.clone();
-        blocking(move || Ok(holdings.inner.outbox.scan().collect::<Result<_, _>>()?)).await
+        let read = move || {
+            Ok(holdings
+                .inner
+                .outbox
+                .scan()
+                .collect::<Result<Vec<_>, _>>()?)
+        };
+        let mut entries = blocking(read).await?;
+        if self.inner.blobs.is_part_out() {
+            let mut there = Vec::new();
+            for (object, entry) in entries {
+                let Some(held) = self.get(object) else {
+                    there.push((object, entry));
+                    continue;
+                };
+                match self.inner.blobs.contains(&held.hash).await {
+                    Err(BlobError::Unavailable { .. }) => {}
+                    _ => there.push((object, entry)),
+                }
+            }
+            entries = there;
+        }
+        Ok(entries)
     }
 
     /// Takes objects out of the outbox. Not flushed: after a crash the chain is asked again.
@@ -259,11 +284,13 @@ impl Holdings {
     /// Makes the table fit the files and the chain: see [`Reconciled`].
     pub async fn reconcile(&self, view: &DirectoryView) -> Result<Reconciled, HoldingsError> {
         let files: HashMap<ContentHash, u64> = self.inner.blobs.list().await?.into_iter().collect();
+        let is_part_out = self.inner.blobs.is_part_out();
         let mut report = Reconciled::default();
         let lost: Vec<ObjectId> = {
             let (mut lost, mut damaged) = (Vec::new(), BTreeSet::new());
             for (object, held) in self.inner.index.read().iter() {
                 match files.get(&held.hash) {
+                    None if is_part_out => report.unavailable += 1,
                     None => lost.push(object),
                     Some(len) if *len != held.size => {
                         damaged.insert((held.hash, held.size));

@@ -48,6 +48,12 @@ pub enum RebuildError {
         #[source]
         cause: std::io::Error,
     },
+    /// A directory is out: its objects would be missing in the index.
+    #[error("{} is out, and what it holds would be missing in the index: mount it, or give it up with `colossus disks forget`", dir.display())]
+    Out {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// The chain knows none of the files.
     #[error(
         "the chain knows none of the {files} files: it is another chain than theirs; give the right endpoint"
@@ -64,11 +70,15 @@ pub async fn rebuild_index(
     chain: Arc<dyn Chain>,
 ) -> Result<Rebuilt, RebuildError> {
     let start = |error: StartError| RebuildError::Start(error);
-    let (objects, index) = (
-        config.data_dir.join("objects"),
-        config.data_dir.join("index"),
-    );
-    let blobs = blocking(move || Ok(BlobStore::open(&objects)?)).await?;
+    let (places, index) = (config.places(), config.data_dir.join("index"));
+    let blobs = blocking(move || Ok(BlobStore::open_all(&places)?)).await?;
+    if let Some(out) = blobs
+        .conditions()
+        .into_iter()
+        .find(|dir| !dir.condition.is_readable())
+    {
+        return Err(RebuildError::Out { dir: out.dir });
+    }
     let genesis = chain.genesis_hash().await.map_err(StartError::from)?;
     let moved_to = match index.exists() {
         true => {

@@ -45,6 +45,9 @@ pub struct Unlistable {
     cause: io::Error,
 }
 
+/// Files of this node's data directory, which may be the uploads directory itself.
+const OWN_FILES: [&str; 3] = ["directories.toml", "directory.snapshot", "node.key"];
+
 impl Listing {
     /// Lists a directory, and the one of pending objects if that lies elsewhere. Blocking.
     pub fn take(dir: &Path, pending: Option<&Path>) -> Result<Self, Unlistable> {
@@ -73,7 +76,9 @@ impl Listing {
         for entry in fs::read_dir(dir).map_err(error)? {
             let entry = entry.map_err(error)?;
             let kind = entry.file_type().map_err(error)?;
-            if kind.is_dir() {
+            // The store may lie inside.
+            let is_ours = OWN_FILES.iter().any(|name| entry.file_name() == *name);
+            if kind.is_dir() || is_ours {
                 continue;
             }
             let object = entry

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeSet,
     io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -137,8 +136,8 @@ pub async fn adopt(
     options: &Options,
     progress: Arc<dyn Progress>,
 ) -> Result<Report, AdoptError> {
-    let objects = config.data_dir.join("objects");
-    let blobs = blocking(move || Ok(BlobStore::open(&objects)?)).await?;
+    let places = config.places();
+    let blobs = blocking(move || Ok(BlobStore::open_all(&places)?)).await?;
     let index = config.data_dir.join("index");
     let database = blocking(move || Ok(Database::open(&index)?)).await?;
     let genesis = chain.genesis_hash().await.map_err(StartError::from)?;
@@ -157,13 +156,15 @@ pub async fn adopt(
     let (dir, pending) = (options.dir.clone(), options.pending_dir.clone());
     let listing = blocking_list(dir, pending).await?;
 
+    let device = listing.device;
+    let is_same_device = holdings.blobs().is_on_device(device);
     let run = Run {
         holdings,
         directory,
         ours,
         mode: options.mode,
         dry_run: options.dry_run,
-        is_same_device: is_same_device(config, &listing)?,
+        is_same_device,
         progress,
     };
     run.check_room(options, &listing)?;
@@ -352,13 +353,6 @@ fn refused(error: BlobError, expected: ContentHash) -> Result<Outcome, AdoptErro
         }),
         error => Err(HoldingsError::from(error).into()),
     }
-}
-
-fn is_same_device(config: &Config, listing: &Listing) -> Result<bool, AdoptError> {
-    let path = config.data_dir.join("objects");
-    let meta = std::fs::metadata(&path);
-    let meta = meta.map_err(|cause| StartError::DataDir { path, cause })?;
-    Ok(meta.dev() == listing.device)
 }
 
 async fn remove(path: &Path) -> Result<(), AdoptError> {

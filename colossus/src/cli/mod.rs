@@ -7,7 +7,7 @@
 //! | [`serve`] | runs the node |
 //! | [`cleanup`], [`object`] | ask the running node, by [`admin`] its admin port; [`text`] is for people |
 //! | [`status`], [`doctor`] | ask the running node, look at everything around it |
-//! | [`adopt`], [`check`], [`rebuild_index`] | look after a data directory while no node runs |
+//! | [`adopt`], [`check`], [`disks`], [`rebuild_index`] | look after a data directory while no node runs |
 //! | [`completions`] | for shells, and the manual page |
 //!
 //! A new sub-command is a file with a `run`, a variant of `Command` and a line in `Command::run`.
@@ -31,6 +31,7 @@ mod adopt;
 mod check;
 mod cleanup;
 mod completions;
+mod disks;
 mod doctor;
 mod flags;
 mod object;
@@ -68,6 +69,9 @@ enum Command {
     /// Verifies everything in the data directory, and changes nothing. The node must not run. Exit
     /// code 1 if anything is damaged.
     Check,
+    /// The directories of objects, and giving one up.
+    #[command(subcommand)]
+    Disks(disks::DisksCommand),
     /// What the running node holds and does not owe, and letting go of it.
     #[command(subcommand)]
     Cleanup(cleanup::CleanupCommand),
@@ -100,6 +104,7 @@ impl Command {
             (Self::Status(args), Ok(loaded)) => status::run(&args, &loaded.config),
             (Self::Adopt(args), Ok(loaded)) => adopt::run(args, &loaded.config),
             (Self::Check, Ok(loaded)) => check::run(&loaded.config),
+            (Self::Disks(command), Ok(loaded)) => command.run(&loaded.config),
             (Self::Cleanup(command), Ok(loaded)) => command.run(&loaded.config),
             (Self::Object(command), Ok(loaded)) => command.run(&loaded.config),
             (Self::RebuildIndex, Ok(loaded)) => rebuild_index::run(&loaded.config),

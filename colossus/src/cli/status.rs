@@ -156,6 +156,15 @@ fn table(said: &Value) -> String {
         ("peers", text(&status["p2p"]["connectedPeers"])),
         ("health", text(&said["health"]["status"])),
     ];
+    let directories = status["disk"]["directories"].as_array();
+    for directory in directories.into_iter().flatten() {
+        let state = match &directory["trouble"] {
+            Value::Null => text(&directory["state"]),
+            trouble => format!("{}, {}", text(&directory["state"]), text(trouble)),
+        };
+        let (dir, free) = (text(&directory["dir"]), bytes(&directory["freeBytes"]));
+        rows.push(("directory", format!("{dir}: {state} ({free} free)")));
+    }
     let checks = said["health"]["checks"].as_array().into_iter().flatten();
     for check in checks.filter(|check| check["ok"] != true) {
         rows.push((
@@ -185,7 +194,11 @@ mod tests {
     #[test]
     fn what_is_wrong_stands_below_the_health() {
         let said = json!({
-            "status": { "version": "1", "uploadBuckets": ["0", "3"], "accept": { "outbox": 2 } },
+            "status": { "version": "1", "uploadBuckets": ["0", "3"], "accept": { "outbox": 2 },
+              "disk": { "directories": [
+                { "dir": "/a", "state": "roomy", "trouble": null, "freeBytes": 1024 },
+                { "dir": "/b", "state": "out", "trouble": "not mounted", "freeBytes": 0 }
+            ] } },
             "data": { "objectNumber": 5, "totalSize": 2048 },
             "health": { "status": "failing", "checks": [
                 { "name": "disk", "ok": true },
@@ -194,6 +207,9 @@ mod tests {
         });
         let table = table(&said);
         for part in ["0, 3", "5 (2KiB)", "failing\n", "chain: no block"] {
+            assert!(table.contains(part), "{part} is missing in:\n{table}");
+        }
+        for part in ["/a: roomy (1KiB free)", "/b: out, not mounted (0B free)"] {
             assert!(table.contains(part), "{part} is missing in:\n{table}");
         }
         assert!(!table.contains("disk"), "{table}");

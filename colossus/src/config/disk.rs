@@ -1,6 +1,6 @@
 //! `[disk]`: how full the disks may get, and read-only mode.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use shared::config::{ByteSize, TimeSpan};
@@ -13,6 +13,9 @@ use crate::disk::core::Marks;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiskConfig {
+    /// Directories of objects, each on its own disk; empty: `objects` in the data directory. New objects
+    /// go where most room is.
+    pub dirs: Vec<PathBuf>,
     /// Free space below which no upload is taken and only objects that are not accepted on chain
     /// yet are fetched. Uploads leave so much free.
     pub low: Share,
@@ -29,6 +32,7 @@ pub struct DiskConfig {
 impl Default for DiskConfig {
     fn default() -> Self {
         Self {
+            dirs: Vec::new(),
             low: Share::Bytes(ByteSize(1 << 30)),
             critical: Share::Bytes(ByteSize(256 << 20)),
             margin: Share::Bytes(ByteSize(128 << 20)),

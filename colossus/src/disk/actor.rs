@@ -4,12 +4,12 @@
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture,
 };
-use shared::blob::{BlobStore, Space};
+use shared::blob::BlobStore;
 use tokio::time::Duration;
 
 use super::{
     StandingCell,
-    core::{Disk, Effect, Event, ReadOnly, Standing},
+    core::{DirectoryState, Disk, Effect, Event, ReadOnly, Standing},
 };
 use crate::{
     config::DiskConfig,
@@ -48,7 +48,7 @@ pub struct DiskActor {
 impl DiskActor {
     /// Measures once, so that everybody knows from the start how it stands, and begins.
     pub async fn start_with(parts: Parts) -> Addr<Self> {
-        let spaces = measure(parts.blobs.clone()).await;
+        let measured = parts.blobs.measure().await;
         let core = Disk::new(parts.config.marks(), parts.config.read_only);
         let mut actor = Self {
             core,
@@ -59,7 +59,7 @@ impl DiskActor {
         if actor.core.standing().read_only.is_some() {
             actor.tell();
         }
-        actor.step(Event::Measured(spaces));
+        actor.step(Event::Measured(measured));
         actor.start()
     }
 
@@ -70,12 +70,18 @@ impl DiskActor {
             }
         }
         let standing = self.core.standing().clone();
-        self.parts.blobs.set_read_only(standing.read_only.is_some());
+        let blobs = &self.parts.blobs;
+        blobs.set_read_only(standing.read_only.is_some());
+        for directory in &standing.directories {
+            let is_closed = directory.state == DirectoryState::Critical;
+            let floor_bytes = self.parts.config.low.of(directory.total_bytes);
+            blobs.set_marks(&directory.dir, is_closed, floor_bytes);
+        }
         // Again and again, for a hint may be lost.
         let admits = DiskAdmits(standing.admits());
         let metrics = &self.parts.metrics;
         hint(&self.parts.replicate, admits, "replicate", metrics);
-        metrics.disk.set(&standing);
+        metrics.disk.set(&standing, blobs.unavailable_count());
         *self.parts.cell.0.write() = standing;
     }
 
@@ -113,17 +119,13 @@ impl DiskActor {
         if std::mem::replace(&mut self.is_measuring, true) {
             return;
         }
-        let measuring = measure(self.parts.blobs.clone());
-        ctx.spawn(measuring.into_actor(self).map(|spaces, actor, _| {
+        let blobs = self.parts.blobs.clone();
+        let measuring = async move { blobs.measure().await };
+        ctx.spawn(measuring.into_actor(self).map(|measured, actor, _| {
             actor.is_measuring = false;
-            actor.step(Event::Measured(spaces));
+            actor.step(Event::Measured(measured));
         }));
     }
-}
-
-async fn measure(blobs: BlobStore) -> Vec<Space> {
-    let spaces = tokio::task::spawn_blocking(move || blobs.spaces());
-    spaces.await.unwrap_or_default()
 }
 
 impl Actor for DiskActor {

@@ -6,9 +6,10 @@
 use serde::Serialize;
 use shared::{
     api::{ApiError, ErrorKind},
-    blob::Space,
+    blob::{Condition, Measured, Space},
     config::ByteSize,
 };
+use std::path::PathBuf;
 
 use crate::config::Share;
 
@@ -63,6 +64,60 @@ pub enum Admits {
     Nothing,
 }
 
+/// How one directory stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DirectoryStanding {
+    /// The directory.
+    pub dir: PathBuf,
+    /// What it is good for.
+    pub state: DirectoryState,
+    /// What is wrong with it, in words.
+    pub trouble: Option<String>,
+    /// Bytes that can still be written, as seen last.
+    pub free_bytes: u64,
+    /// Bytes of the disk, as seen last.
+    pub total_bytes: u64,
+}
+
+/// What a directory is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DirectoryState {
+    /// Takes new objects.
+    Roomy,
+    /// Below the low mark: takes new objects when no other does.
+    Low,
+    /// Below the critical mark: nothing is written.
+    Critical,
+    /// Its file system or device takes no writes; what it holds is served.
+    ReadOnly,
+    /// What it holds is unavailable.
+    Out,
+}
+
+impl DirectoryState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Roomy,
+        Self::Low,
+        Self::Critical,
+        Self::ReadOnly,
+        Self::Out,
+    ];
+
+    /// As a metric's label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Roomy => "roomy",
+            Self::Low => "low",
+            Self::Critical => "critical",
+            Self::ReadOnly => "read_only",
+            Self::Out => "out",
+        }
+    }
+}
+
 /// How it stands: the level, and the figures of the directory with the most room.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -79,6 +134,8 @@ pub struct Standing {
     pub low_bytes: u64,
     /// Everything else leaves so much free.
     pub critical_bytes: u64,
+    /// All directories, in the order of the configuration.
+    pub directories: Vec<DirectoryStanding>,
 }
 
 impl Standing {
@@ -141,8 +198,8 @@ impl Standing {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Free space of all directories that can be written to.
-    Measured(Vec<Space>),
+    /// How all directories are.
+    Measured(Vec<Measured>),
     /// The operator switches read-only mode on or off.
     ByHand(bool),
 }
@@ -186,7 +243,7 @@ impl Disk {
         let was = (self.standing.level, self.standing.read_only);
         match event {
             Event::ByHand(on) => self.by_hand = on,
-            Event::Measured(spaces) => self.measure(&spaces),
+            Event::Measured(directories) => self.measure(directories),
         }
         self.standing.read_only = match (self.by_hand, self.has_directory, self.standing.level) {
             (true, _, _) => Some(ReadOnly::ByHand),
@@ -200,47 +257,89 @@ impl Disk {
         }
     }
 
-    fn measure(&mut self, spaces: &[Space]) {
-        self.has_directory = !spaces.is_empty();
-        let level_of = |space: &Space| self.level_of(space);
-        let roomiest = spaces
+    fn measure(&mut self, measured: Vec<Measured>) {
+        let judge = |directory: Measured| self.judge(directory);
+        let directories: Vec<_> = measured.into_iter().map(judge).collect();
+        let roomiest = directories
             .iter()
-            .min_by_key(|space| (level_of(space), u64::MAX - space.free_bytes));
+            .filter_map(|directory| Some((level_of(directory.state)?, directory)))
+            .min_by_key(|(level, directory)| (*level, u64::MAX - directory.free_bytes));
+        self.has_directory = roomiest.is_some();
         // Without a directory the figures of the last one stay: there is nothing better to say.
-        let Some(space) = roomiest else { return };
-        let total = space.total_bytes;
-        self.standing = Standing {
-            level: self.level_of(space),
-            read_only: self.standing.read_only,
-            free_bytes: space.free_bytes,
-            total_bytes: total,
-            low_bytes: self.marks.low.of(total),
-            critical_bytes: self.marks.critical.of(total),
-        };
+        if let Some((level, directory)) = roomiest {
+            let total = directory.total_bytes;
+            self.standing = Standing {
+                level,
+                read_only: self.standing.read_only,
+                free_bytes: directory.free_bytes,
+                total_bytes: total,
+                low_bytes: self.marks.low.of(total),
+                critical_bytes: self.marks.critical.of(total),
+                directories: Vec::new(),
+            };
+        }
+        self.standing.directories = directories;
     }
 
-    fn level_of(&self, space: &Space) -> Level {
+    fn judge(&self, measured: Measured) -> DirectoryStanding {
+        let Measured {
+            dir,
+            condition,
+            space,
+        } = measured;
+        let before = self.standing.directories.iter();
+        let before = before.filter(|directory| directory.dir == dir);
+        let before = before
+            .filter_map(|directory| level_of(directory.state))
+            .next();
+        let state = match (&condition, space) {
+            (Condition::Out(_), _) | (_, None) => DirectoryState::Out,
+            (Condition::ReadOnly(_), _) => DirectoryState::ReadOnly,
+            (Condition::Good, Some(space)) => self.state_of(space, before.unwrap_or_default()),
+        };
+        DirectoryStanding {
+            dir,
+            state,
+            trouble: condition.trouble().map(ToString::to_string),
+            free_bytes: space.map_or(0, |space| space.free_bytes),
+            total_bytes: space.map_or(0, |space| space.total_bytes),
+        }
+    }
+
+    /// By its marks; a level is left with the margin.
+    fn state_of(&self, space: Space, before: Level) -> DirectoryState {
         let (total, free) = (space.total_bytes, space.free_bytes);
         let is_below = |mark: Share, level: Level| {
-            let margin = match self.standing.level >= level {
+            let margin = match before >= level {
                 true => self.marks.margin.of(total),
                 false => 0,
             };
             free < mark.of(total).saturating_add(margin)
         };
         if is_below(self.marks.critical, Level::Critical) {
-            Level::Critical
+            DirectoryState::Critical
         } else if is_below(self.marks.low, Level::Low) {
-            Level::Low
+            DirectoryState::Low
         } else {
-            Level::Roomy
+            DirectoryState::Roomy
         }
+    }
+}
+
+/// The level of a directory that can be written to but for its room.
+fn level_of(state: DirectoryState) -> Option<Level> {
+    match state {
+        DirectoryState::Roomy => Some(Level::Roomy),
+        DirectoryState::Low => Some(Level::Low),
+        DirectoryState::Critical => Some(Level::Critical),
+        DirectoryState::ReadOnly | DirectoryState::Out => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use shared::blob::Trouble;
 
     use super::*;
 
@@ -252,11 +351,20 @@ mod tests {
         }
     }
 
-    fn space(free_bytes: u64) -> Space {
-        Space {
+    fn directory(name: &str, free_bytes: u64, condition: Condition) -> Measured {
+        let space = Space {
             free_bytes,
             total_bytes: 1_000,
+        };
+        Measured {
+            dir: name.into(),
+            condition,
+            space: Some(space),
         }
+    }
+
+    fn space(free_bytes: u64) -> Measured {
+        directory("one", free_bytes, Condition::Good)
     }
 
     #[test]
@@ -289,14 +397,47 @@ mod tests {
 
     #[test]
     fn the_roomiest_directory_decides_and_none_is_read_only() {
+        let good = |name, free| directory(name, free, Condition::Good);
         let mut disk = Disk::new(marks(), false);
-        disk.handle(Event::Measured(vec![space(5), space(400), space(50)]));
+        let three = vec![good("one", 5), good("two", 400), good("three", 50)];
+        disk.handle(Event::Measured(three));
         assert_eq!(disk.standing().level, Level::Roomy);
         assert_eq!(disk.standing().free_bytes, 400);
         assert_eq!(disk.handle(Event::Measured(vec![])), [Effect::Changed]);
         assert_eq!(disk.standing().read_only, Some(ReadOnly::NoDirectory));
         disk.handle(Event::Measured(vec![space(400)]));
         assert_eq!(disk.standing().read_only, None);
+    }
+
+    #[test]
+    fn each_directory_has_its_own_state_and_margin() {
+        use DirectoryState::{Critical, Low, Out, ReadOnly, Roomy};
+        let mut disk = Disk::new(marks(), false);
+        let states = |disk: &Disk| -> Vec<_> {
+            let directories = disk.standing().directories.iter();
+            directories.map(|directory| directory.state).collect()
+        };
+        let mut measure = |frees: [u64; 2], conditions: [Condition; 2]| {
+            let [first, second] = conditions;
+            let one = directory("one", frees[0], first);
+            let two = directory("two", frees[1], second);
+            disk.handle(Event::Measured(vec![one, two]));
+            (states(&disk), disk.standing().clone())
+        };
+        let good = || [Condition::Good, Condition::Good];
+        assert_eq!(measure([29, 500], good()).0, [Critical, Roomy]);
+        // The one that was critical leaves it with its margin, the other has none to heed.
+        assert_eq!(measure([35, 35], good()).0, [Critical, Low]);
+        let out = Condition::Out(Trouble::Vanished);
+        let (states, standing) = measure([900, 40], [out.clone(), Condition::Good]);
+        assert_eq!(states, [Out, Low]);
+        assert_eq!((standing.level, standing.free_bytes), (Level::Low, 40));
+        let told = standing.directories[0].trouble.clone().unwrap();
+        assert!(told.contains("its marker is not there"), "{told}");
+        let read_only = Condition::ReadOnly(Trouble::FileSystemReadOnly);
+        let (states, standing) = measure([900, 900], [out, read_only]);
+        assert_eq!(states, [Out, ReadOnly]);
+        assert_eq!(standing.read_only, Some(super::ReadOnly::NoDirectory));
     }
 
     #[test]

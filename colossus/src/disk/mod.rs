@@ -6,6 +6,11 @@
 //! | below it | refused with 507 | only what is not accepted on chain yet | go on |
 //! | below the critical mark, or read-only by hand | refused | paused, repairs too | go on |
 //!
+//! Objects lie in one or more directories. The marks hold for each of them, and the node stands as its
+//! roomiest one does. A directory that is read-only, fails or is not mounted takes out only itself
+//! ([`shared::blob::Condition`]): what it holds is answered with 503 and counts as held, so nothing of
+//! it is fetched again or forgotten, until it is back or `colossus disks forget` gives it up.
+//!
 //! [`core`] decides, [`actor`] measures and tells the others; [`StandingCell`] is where everybody
 //! reads how it stands.
 
@@ -16,7 +21,7 @@ use parking_lot::RwLock;
 pub mod actor;
 pub mod core;
 
-pub use self::core::{Level, ReadOnly, Standing};
+pub use self::core::{DirectoryStanding, DirectoryState, Level, ReadOnly, Standing};
 
 /// Where the standing is left for readers.
 #[derive(Clone, Default)]

@@ -10,6 +10,7 @@ use std::{
 use super::Finding;
 use crate::config::{Config, Share};
 use rustix::fs::{FlockOperation, flock, statfs};
+use shared::blob::{Places, Registry};
 
 /// File systems by their magic number, and what is to be said against them.
 const FILE_SYSTEMS: [(u64, &str, Option<&str>); 10] = [
@@ -60,7 +61,8 @@ pub struct Look {
 pub fn look(config: &Config) -> Look {
     let dir = &config.data_dir;
     let mut findings = vec![writable(dir)];
-    let is_running = is_in_use(&dir.join("objects/lock"));
+    let places = config.places();
+    let is_running = places.dirs.iter().any(|dir| is_in_use(&dir.join("lock")));
     // A directory that is not there yet will be made on the disk of the one above.
     let existing = dir.ancestors().find(|above| above.is_dir());
     if let Some(existing) = existing.map(|path| {
@@ -71,13 +73,64 @@ pub fn look(config: &Config) -> Look {
         }
     }) {
         findings.push(file_system(existing));
-        findings.push(room(existing, config.disk.low));
+        if config.disk.dirs.is_empty() {
+            findings.push(room(existing, config.disk.low));
+        }
     }
+    findings.extend(directories(config, &places));
     findings.extend(secrets(config));
     Look {
         findings,
         is_running,
     }
+}
+
+/// The directories of objects: each of them, and those that were left out.
+fn directories(config: &Config, places: &Places) -> Vec<Finding> {
+    let name = "object directory";
+    let registry = match Registry::read(&places.registry) {
+        Ok(registry) => registry,
+        Err(error) => {
+            let remedy = "mend the file, or move it aside: the next start makes it again";
+            return vec![Finding::bad(name, error.to_string(), remedy)];
+        }
+    };
+    let known: Vec<&Path> = registry.iter().flat_map(Registry::dirs).collect();
+    let mut findings = Vec::new();
+    for dir in &config.disk.dirs {
+        if dir.is_dir() {
+            findings.extend([file_system(dir), room(dir, config.disk.low)]);
+        }
+    }
+    for dir in &places.dirs {
+        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+        let has_marker = dir.join(Registry::MARKER).exists();
+        findings.extend(match (has_marker, known.contains(&&*dir)) {
+            (true, _) => Some(Finding::good(name, format!("{} is there", dir.display()))),
+            (false, true) => Some(Finding::bad(
+                name,
+                format!("{} is out: it has no {}", dir.display(), Registry::MARKER),
+                "mount the disk; if it is lost for good: colossus disks forget, and the node fetches what it held again",
+            )),
+            // A new one: the first start makes it.
+            (false, false) => None,
+        });
+    }
+    let is_left_out = |dir: &&&Path| {
+        let given = places
+            .dirs
+            .iter()
+            .filter_map(|given| std::path::absolute(given).ok());
+        !given.collect::<Vec<_>>().contains(&dir.to_path_buf())
+    };
+    for dir in known.iter().filter(is_left_out) {
+        findings.push(Finding::bad(
+            name,
+            format!("{} holds objects and is not in disk.dirs", dir.display()),
+            "add it again, or give it up: colossus disks forget",
+        ));
+    }
+    findings
 }
 
 fn writable(dir: &Path) -> Finding {

@@ -128,6 +128,7 @@ async fn table_files_and_chain_are_brought_together() {
         objects_found: vec![ObjectId(3)],
         files_removed: 1,
         damaged: Vec::new(),
+        unavailable: 0,
     };
     assert_eq!(report, expected);
     assert_eq!(holdings.ids(), [ObjectId(1), ObjectId(3)]);

@@ -25,6 +25,17 @@ pub fn from_blob(error: BlobError) -> ApiError {
             let message = "this node has just stopped writing: upload to another bucket of the bag";
             ApiError::new(ErrorKind::ReadOnly, message).retry_after(RETRY_AFTER_S)
         }
+        BlobError::Unavailable { .. } => {
+            tracing::debug!(%error, "an object is unavailable");
+            let message = "the disk with this object is out at this node: take it from another node, or try again later";
+            ApiError::new(ErrorKind::Unavailable, message).retry_after(RETRY_AFTER_S)
+        }
+        BlobError::Io { .. } => {
+            tracing::error!(%error, "a disk failed a request");
+            let message =
+                "a disk of this node failed: try again, or take another bucket of the bag";
+            ApiError::new(ErrorKind::Unavailable, message).retry_after(RETRY_AFTER_S)
+        }
         other => ApiError::internal(other),
     }
 }

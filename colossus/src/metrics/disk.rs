@@ -1,9 +1,9 @@
 //! Figures of the disks.
 
-use prometheus::{IntGauge, IntGaugeVec};
+use prometheus::{IntCounter, IntGauge, IntGaugeVec};
 
 use super::Maker;
-use crate::disk::{Level, ReadOnly, Standing};
+use crate::disk::{DirectoryState, Level, ReadOnly, Standing};
 
 /// Room on the disks.
 #[derive(Clone)]
@@ -12,6 +12,8 @@ pub struct DiskMetrics {
     size: IntGauge,
     low: IntGauge,
     read_only: IntGaugeVec,
+    directories: IntGaugeVec,
+    unavailable: IntCounter,
 }
 
 impl DiskMetrics {
@@ -34,11 +36,30 @@ impl DiskMetrics {
                 "1 if nothing is written, by reason",
                 &["reason"],
             )?,
+            directories: make.gauges(
+                "storage_disk_directories",
+                "Directories of objects, by what they are good for",
+                &["state"],
+            )?,
+            unavailable: make.counter(
+                "storage_unavailable_total",
+                "Times an object could not be had because a directory was out",
+            )?,
         })
     }
 
-    /// Sets all of them.
-    pub fn set(&self, standing: &Standing) {
+    /// Sets all of them; `unavailable` counts from the start of the process.
+    pub fn set(&self, standing: &Standing, unavailable: u64) {
+        let told = self.unavailable.get();
+        self.unavailable.inc_by(unavailable.saturating_sub(told));
+        for state in DirectoryState::ALL {
+            let directories = standing.directories.iter();
+            let count = directories
+                .filter(|directory| directory.state == state)
+                .count();
+            let gauge = self.directories.with_label_values(&[state.label()]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
         let as_gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         self.available.set(as_gauge(standing.free_bytes));
         self.size.set(as_gauge(standing.total_bytes));

@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use shared::{
     hash::ContentHash,
     table::{Database, Table, TableError},
+    verified::Layout,
 };
 use tokio::time::{Duration, Instant};
 
 use super::{
     core::{Effect, Event, Limits, Past, Position, Scrub},
-    examine::examine_all,
-    look::{Looked, look},
+    look::{Looked, examine_there, look},
     repair::{Outcome, RepairError, Repairer},
 };
 use crate::{
@@ -383,9 +383,10 @@ impl Handler<Suspect> for ScrubActor {
         }
         let repairer = self.repairer.clone();
         let examining = async move {
-            let blobs = repairer.holdings.blobs().clone();
+            let holdings = repairer.holdings.clone();
             let examined = tokio::task::spawn_blocking(move || {
-                Ok::<_, RepairError>(examine_all(&blobs.raw_files(&hash)?, hash, size))
+                let groups = 0..Layout::new(size).groups();
+                Ok::<_, RepairError>(examine_there(&holdings, hash, size, groups)?)
             });
             let damage = examined.await.unwrap_or(Err(RepairError::Stopping))?;
             match damage.is_none() {

@@ -1,7 +1,7 @@
 //! Verifies a data directory that no node has open, and changes nothing. The chain is not asked: a
 //! file's name is the hash it must have.
 
-use std::{fmt, io, path::Path};
+use std::{collections::HashSet, fmt, io, path::PathBuf};
 
 use shared::{
     blob::{BlobError, Inventory, RawFiles},
@@ -58,34 +58,32 @@ pub struct Report {
     pub leftovers: usize,
     /// Files that are not the store's.
     pub foreign: usize,
+    /// Directories that could not be read.
+    pub dirs_unread: usize,
 }
 
 impl Report {
     /// Is everything right?
     pub fn is_good(&self) -> bool {
-        self.findings.is_empty()
+        self.findings.is_empty() && self.dirs_unread == 0
     }
 }
 
-/// Checks all blobs of a data directory, and writes each finding as it is made. Blocks.
-pub fn check(data_dir: &Path, out: &mut impl io::Write) -> Result<Report, CheckError> {
-    let inventory = Inventory::take(&data_dir.join("objects"))?;
-    let mut report = Report {
-        blobs: inventory.blobs.len(),
-        leftovers: inventory.leftovers.len() + inventory.lone_outboards.len(),
-        foreign: inventory.foreign.len(),
-        ..Report::default()
-    };
-    for (hash, path) in &inventory.blobs {
-        let files = RawFiles::open(path)?;
-        report.bytes += files.data.as_ref().map_or(0, |data| data.len());
-        if let Some(finding) = check_blob(*hash, &files) {
-            writeln!(out, "{hash}: {finding}")?;
-            report.findings.push((*hash, finding));
+/// Checks all blobs of a store's directories, and writes each finding as it is made. A directory that
+/// cannot be read is one. Blocks.
+pub fn check(dirs: &[PathBuf], out: &mut impl io::Write) -> Result<Report, CheckError> {
+    let mut report = Report::default();
+    let mut held = HashSet::new();
+    for dir in dirs {
+        match Inventory::take(dir) {
+            Ok(inventory) => check_dir(&inventory, &mut report, &mut held, out)?,
+            Err(error @ BlobError::InUse { .. }) => return Err(error.into()),
+            Err(error) if dirs.len() == 1 => return Err(error.into()),
+            Err(error) => {
+                writeln!(out, "{}: {error}", dir.display())?;
+                report.dirs_unread += 1;
+            }
         }
-    }
-    for path in &inventory.foreign {
-        writeln!(out, "{}: not a file of the store", path.display())?;
     }
     let damaged = report.findings.len();
     writeln!(
@@ -94,6 +92,32 @@ pub fn check(data_dir: &Path, out: &mut impl io::Write) -> Result<Report, CheckE
         report.blobs, report.bytes, report.leftovers, report.foreign
     )?;
     Ok(report)
+}
+
+fn check_dir(
+    inventory: &Inventory,
+    report: &mut Report,
+    held: &mut HashSet<ContentHash>,
+    out: &mut impl io::Write,
+) -> Result<(), CheckError> {
+    report.blobs += inventory.blobs.len();
+    report.leftovers += inventory.leftovers.len() + inventory.lone_outboards.len();
+    report.foreign += inventory.foreign.len();
+    for (hash, path) in &inventory.blobs {
+        let files = RawFiles::open(path)?;
+        report.bytes += files.data.as_ref().map_or(0, |data| data.len());
+        if !held.insert(*hash) {
+            writeln!(out, "{hash}: also in another directory")?;
+        }
+        if let Some(finding) = check_blob(*hash, &files) {
+            writeln!(out, "{hash}: {finding}")?;
+            report.findings.push((*hash, finding));
+        }
+    }
+    for path in &inventory.foreign {
+        writeln!(out, "{}: not a file of the store", path.display())?;
+    }
+    Ok(())
 }
 
 /// The blob store cannot be read, or the report not be written.
@@ -134,7 +158,8 @@ mod tests {
     #[tokio::test]
     async fn a_check_names_what_is_damaged_and_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let store = BlobStore::open(&dir.path().join("objects")).unwrap();
+        let dirs = [dir.path().join("objects")];
+        let store = BlobStore::open(&dirs[0]).unwrap();
         let mut paths = Vec::new();
         for (n, size) in [(1u8, 10usize), (2, 50_000), (3, 50_000), (4, 50_000)] {
             let bytes = vec![n; size];
@@ -147,11 +172,11 @@ mod tests {
             paths.push(stored.path().to_owned());
         }
         assert!(matches!(
-            check(dir.path(), &mut Vec::new()),
+            check(&dirs, &mut Vec::new()),
             Err(CheckError::Blob(BlobError::InUse { .. }))
         ));
         drop(store);
-        assert!(check(dir.path(), &mut Vec::new()).unwrap().is_good());
+        assert!(check(&dirs, &mut Vec::new()).unwrap().is_good());
         let hash = |n: usize| -> ContentHash {
             let name = paths[n].file_name().unwrap().to_str().unwrap();
             name.parse().unwrap()
@@ -164,7 +189,7 @@ mod tests {
         fs::write(&outboard, "torn").unwrap();
 
         let mut text = Vec::new();
-        let report = check(dir.path(), &mut text).unwrap();
+        let report = check(&dirs, &mut text).unwrap();
         let mut expected = vec![
             (
                 hash(0),

@@ -1,5 +1,7 @@
 //! One step of a pass: the next few MiB of all that is held, examined. Blocks.
 
+use std::ops::Range;
+
 use shared::{
     blob::BlobError,
     hash::ContentHash,
@@ -24,6 +26,8 @@ pub struct Looked {
     pub bytes: u64,
     /// Blobs whose end was reached.
     pub ended: Vec<ContentHash>,
+    /// Blobs passed over because their directory is out: nothing is known of them.
+    pub unavailable: u64,
     /// Damage, with the object's size.
     pub damaged: Vec<(ContentHash, u64, Damage)>,
 }
@@ -49,8 +53,13 @@ pub fn look(
         let room = bytes_max.saturating_sub(looked.bytes);
         let end = groups.min(start.saturating_add((room / GROUP_LEN as u64).max(1)));
         if start < end {
-            let files = holdings.blobs().raw_files(&hash)?;
-            let damage = examine(&files, hash, size, start..end);
+            let damage = match examine_there(holdings, hash, size, start..end) {
+                Err(BlobError::Unavailable { .. }) => {
+                    looked.unavailable += 1;
+                    Damage::default()
+                }
+                damage => damage?,
+            };
             // Without this second look a blob removed meanwhile would be taken for a lost one.
             let is_held = || {
                 holdings
@@ -77,6 +86,21 @@ pub fn look(
     }
     looked.next = Some(at);
     Ok(looked)
+}
+
+/// Examines groups of a blob. What a directory that is out does not give is not damage.
+pub fn examine_there(
+    holdings: &Holdings,
+    hash: ContentHash,
+    size: u64,
+    groups: Range<u64>,
+) -> Result<Damage, BlobError> {
+    let blobs = holdings.blobs();
+    let damage = examine(&blobs.raw_files(&hash)?, hash, size, groups);
+    if !damage.is_none() {
+        blobs.believe_damage(&hash)?;
+    }
+    Ok(damage)
 }
 
 /// The smallest hash above this one.

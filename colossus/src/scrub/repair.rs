@@ -151,6 +151,7 @@ impl Repairer {
         let holdings = self.holdings.clone();
         let (mut damage, missing) = blocking(move || {
             let blobs = holdings.blobs();
+            blobs.believe_damage(&hash)?;
             if blobs.raw_files(&hash)?.data.is_none() {
                 return Ok((Damage::default(), true));
             }

@@ -7,7 +7,7 @@
 
 pub mod proxy;
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, ffi::OsStr, path::Path, sync::Arc, time::Duration};
 
 use colossus::{
     app::Colossus,
@@ -226,16 +226,19 @@ impl TestNode {
             .unwrap()
     }
 
-    /// Files below the store, besides its lock.
+    /// Files in the store's directories, besides their locks and markers.
     pub fn files_on_disk(&self) -> Vec<String> {
         let mut found = Vec::new();
-        let mut directories = vec![self.dir.path().join("objects")];
+        let mut directories = self.node.node().config.places().dirs;
         while let Some(directory) = directories.pop() {
             for entry in std::fs::read_dir(directory).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
                     directories.push(path);
-                } else if path.file_name().is_some_and(|name| name != "lock") {
+                } else if !["lock", "volume.toml"]
+                    .map(Some)
+                    .contains(&path.file_name().and_then(OsStr::to_str))
+                {
                     found.push(path.display().to_string());
                 }
             }

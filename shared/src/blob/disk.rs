@@ -1,5 +1,5 @@
-//! [`Disk`]: the few operations by which the blob store changes the disk, so that tests can let each
-//! of them fail or be the last before a crash.
+//! [`Disk`]: the few operations by which the blob store changes the disk and finds its files, so that
+//! tests can let each of them fail or be the last before a crash.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -10,7 +10,9 @@ use std::{
 
 use bytes::Bytes;
 
-/// What changes the disk. Called on the blocking pool only.
+use super::Space;
+
+/// What changes the disk, and what finds files. Called on the blocking pool only.
 pub trait Disk: Send + Sync + 'static {
     /// Create a new file, to be read and written. It must not exist.
     fn create(&self, path: &Path) -> io::Result<File>;
@@ -26,6 +28,14 @@ pub trait Disk: Send + Sync + 'static {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Remove a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Open a file to read it.
+    fn open(&self, path: &Path) -> io::Result<File> {
+        File::open(path)
+    }
+    /// Room on the file system of a directory, and whether it is mounted read-only.
+    fn space(&self, dir: &Path) -> io::Result<(Space, bool)> {
+        Space::ask(dir)
+    }
 }
 
 /// The file system.

@@ -58,6 +58,26 @@ pub enum BlobError {
         /// The system's answer.
         source: io::Error,
     },
+    /// A directory is out, and the object is most likely there: it is not lost.
+    #[error("not to be had while {dir} is out: {reason}")]
+    Unavailable {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Directories of the store are not among those it was opened with.
+    #[error(
+        "{} held objects of this store and {} not configured any more: add {} again, or give up what {} held with `colossus disks forget <directory>`",
+        .dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", "),
+        if .dirs.len() == 1 { "is" } else { "are" },
+        if .dirs.len() == 1 { "it" } else { "them" },
+        if .dirs.len() == 1 { "it" } else { "they" }
+    )]
+    LeftOut {
+        /// The directories.
+        dirs: Vec<PathBuf>,
+    },
     /// The directory cannot be a blob store.
     #[error("{dir} cannot hold blobs: {reason}")]
     Unusable {
@@ -113,11 +133,15 @@ impl BlobError {
     /// Whether the same request may succeed later, or on another node, without being changed.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::TooLong { .. } | Self::HashMismatch { .. } | Self::Unusable { .. } => false,
+            Self::TooLong { .. }
+            | Self::HashMismatch { .. }
+            | Self::Unusable { .. }
+            | Self::LeftOut { .. } => false,
             Self::TooShort { .. }
             | Self::DiskFull { .. }
             | Self::ReadOnly { .. }
             | Self::Io { .. }
+            | Self::Unavailable { .. }
             | Self::InUse { .. }
             | Self::Damaged { .. }
             | Self::BrokenOff { .. } => true,
@@ -130,6 +154,7 @@ impl BlobError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Self::DiskFull { path: path.into() }
             }
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { dir: path.into() },
             _ => Self::Io {
                 action,
                 path: path.into(),

@@ -9,14 +9,15 @@ use std::{
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
-    BlobError, BlobStore,
-    store::{Dirs, open_file, read_dir},
+    BlobError, BlobStore, RealDisk,
     temp::TempFile,
+    volume::{Dirs, OUTBOARD_SUFFIX, Volume, open_file_on, read_dir},
 };
 use crate::hash::ContentHash;
 
@@ -56,8 +57,16 @@ pub struct RawFiles {
 impl RawFiles {
     /// Opens the files of which the data has this path. Nothing is checked, nothing made again.
     pub fn open(data: &Path) -> Result<Self, BlobError> {
+        Self::open_by(data, |path| open_file_on(&RealDisk, path))
+    }
+
+    fn open_by(
+        data: &Path,
+        open: impl Fn(&Path) -> Result<Option<(File, u64)>, BlobError>,
+    ) -> Result<Self, BlobError> {
         let raw = |path: &Path| {
-            Ok::<_, BlobError>(open_file(path)?.map(|(file, len)| RawFile { file, len }))
+            let opened = open(path)?;
+            Ok::<_, BlobError>(opened.map(|(file, len)| RawFile { file, len }))
         };
         Ok(Self {
             data: raw(data)?,
@@ -67,26 +76,41 @@ impl RawFiles {
 }
 
 impl BlobStore {
-    /// The files of a blob as they are.
+    /// The files of a blob as they are. [`BlobError::Unavailable`] if they are in none of the
+    /// directories while one is out.
     pub fn raw_files(&self, hash: &ContentHash) -> Result<RawFiles, BlobError> {
-        RawFiles::open(&self.data_path(hash))
+        let Some(volume) = self.locate(hash)? else {
+            let (data, outboard) = (None, None);
+            return Ok(RawFiles { data, outboard });
+        };
+        RawFiles::open_by(&volume.dirs().data(hash), |path| volume.open_file(path))
+    }
+
+    /// Where a blob's files are written to.
+    fn mendable(&self, hash: &ContentHash) -> Result<(Arc<Volume>, PathBuf), BlobError> {
+        self.check_writable()?;
+        let Some(volume) = self.locate(hash)? else {
+            let path = self.volumes()[0].dirs().data(hash);
+            return Err(BlobError::io("open", &path, io::ErrorKind::NotFound.into()));
+        };
+        volume.check_writable()?;
+        let path = volume.dirs().data(hash);
+        Ok((volume, path))
     }
 
     /// Writes verified bytes into a blob's data file, which must exist, and makes them durable.
     pub fn patch(&self, hash: &ContentHash, bytes: &[u8], offset: u64) -> Result<(), BlobError> {
-        self.check_writable()?;
-        let path = self.data_path(hash);
+        let (volume, path) = self.mendable(hash)?;
         let file = open_to_write(&path)?;
-        let written = self.disk().write_at(&file, bytes, offset);
+        let written = volume.disk().write_at(&file, bytes, offset);
         written.map_err(|error| BlobError::io("write", &path, error))?;
-        let synced = self.disk().sync(&file);
+        let synced = volume.disk().sync(&file);
         synced.map_err(|error| BlobError::io("make durable", &path, error))
     }
 
     /// Cuts off what a data file has behind the object's end. A shorter file stays as it is.
     pub fn cut(&self, hash: &ContentHash, size: u64) -> Result<(), BlobError> {
-        self.check_writable()?;
-        let path = self.data_path(hash);
+        let (_, path) = self.mendable(hash)?;
         let file = open_to_write(&path)?;
         let cut = || -> io::Result<()> {
             if file.metadata()?.len() > size {
@@ -101,11 +125,15 @@ impl BlobStore {
     /// Gives a blob another outboard, verified by the caller. Says whether the blob is still there.
     pub fn replace_outboard(&self, hash: &ContentHash, bytes: &[u8]) -> Result<bool, BlobError> {
         self.check_writable()?;
-        let path = self.data_path(hash);
-        let mut temp = TempFile::create(self.disk(), Dirs::outboard_of(&self.temp_path(hash)))?;
+        let Some(volume) = self.locate(hash)? else {
+            return Ok(false);
+        };
+        volume.check_writable()?;
+        let path = Dirs::outboard_of(&volume.dirs().temp(hash));
+        let mut temp = TempFile::create(volume.disk(), path)?;
         temp.write_at(bytes, 0)?;
         temp.sync()?;
-        self.name_outboard(&path, &mut temp)
+        volume.name_outboard(hash, &mut temp)
     }
 }
 
@@ -114,7 +142,7 @@ fn open_to_write(path: &Path) -> Result<File, BlobError> {
     opened.map_err(|error| BlobError::io("open", path, error))
 }
 
-/// Everything in a store's directory, found without opening the store.
+/// Everything in one directory of a store, found without opening the store.
 #[derive(Debug, Default)]
 pub struct Inventory {
     /// Data files by the hash in their name.
@@ -134,7 +162,7 @@ impl Inventory {
     /// the value lives; refuses while a process has it open.
     pub fn take(dir: &Path) -> Result<Self, BlobError> {
         let dirs = Dirs::new(dir);
-        let lock = open_file(&dir.join("lock"))?.map(|(file, _)| file);
+        let lock = open_file_on(&RealDisk, &dirs.lock())?.map(|(file, _)| file);
         if let Some(lock) = &lock {
             flock(lock, FlockOperation::NonBlockingLockShared)
                 .map_err(|_| BlobError::InUse { dir: dir.into() })?;
@@ -153,7 +181,7 @@ impl Inventory {
             }
             for (name, path) in read_dir(&shard)? {
                 let name = name.to_string_lossy();
-                let (stem, is_outboard) = match name.strip_suffix(super::store::OUTBOARD_SUFFIX) {
+                let (stem, is_outboard) = match name.strip_suffix(OUTBOARD_SUFFIX) {
                     Some(stem) => (stem, true),
                     None => (&*name, false),
                 };
@@ -194,7 +222,7 @@ mod tests {
     async fn bytes_are_mended_in_place_and_nothing_is_made_from_nothing() {
         let bytes = vec![7; 40_000];
         let (_dir, store, hash) = store_with(&bytes).await;
-        let path = store.data_path(&hash);
+        let path = store.volumes()[0].dirs().data(&hash);
         fs::write(&path, vec![9; 50_000]).unwrap();
         store.cut(&hash, 40_000).unwrap();
         store.patch(&hash, &bytes[..20_000], 0).unwrap();
@@ -212,7 +240,7 @@ mod tests {
             Inventory::take(dir.path()),
             Err(BlobError::InUse { .. })
         ));
-        let path = store.data_path(&hash);
+        let path = store.volumes()[0].dirs().data(&hash);
         drop(store);
         let shard = path.parent().unwrap();
         fs::write(shard.join("note.txt"), "").unwrap();

@@ -3,7 +3,11 @@
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | [`store`] | [`BlobStore`]: the directory; opening, finding, listing, removing |
+//! | [`store`] | [`BlobStore`]: blobs in one or more directories; finding, placing, listing, removing |
+//! | `volume` | one directory: where things lie in it, and how files get their names |
+//! | [`open`] | [`Places`]: which directories a store has, which are new, away, or left out |
+//! | [`registry`] | [`Registry`]: the markers in the directories, and the list of them |
+//! | [`health`] | [`Condition`]: how one directory is |
 //! | [`partial`] | [`Partial`] and [`Verified`]: an object on its way in |
 //! | [`sparse`] | [`Sparse`]: an object on its way in by verified groups, over restarts |
 //! | [`resumable`] | [`Resumable`]: an object on its way in that survives a restart |
@@ -24,7 +28,12 @@
 //! <dir>/partial/           objects on their way in by verified groups; kept
 //! <dir>/uploads/             those that can be gone on with after a restart
 //! <dir>/lock                 held while a process has the store open
+//! <dir>/volume.toml          the marker: without it the directory counts as not mounted
 //! ```
+//!
+//! A store has one or more such directories. An object lies in one of them, and whatever is on its way
+//! to it too, so that a rename never crosses devices. A directory that fails takes out only itself:
+//! what is not found elsewhere is then [`BlobError::Unavailable`], and nothing counts as lost.
 //!
 //! # The order that makes it safe
 //!
@@ -36,9 +45,12 @@
 pub mod checkpoint;
 pub mod disk;
 pub mod error;
+pub mod health;
 pub mod mend;
+pub mod open;
 pub mod partial;
 mod pipeline;
+pub mod registry;
 pub mod resumable;
 pub mod space;
 pub mod sparse;
@@ -46,6 +58,7 @@ pub mod store;
 pub mod stored;
 pub mod take;
 mod temp;
+mod volume;
 
 #[cfg(test)]
 mod crash_tests;
@@ -53,13 +66,18 @@ mod crash_tests;
 mod resumable_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod volume_tests;
 
 pub use disk::{Disk, RealDisk};
 pub use error::{BlobError, Fault};
+pub use health::{Condition, Trouble};
 pub use mend::{Inventory, RawFile, RawFiles};
+pub use open::Places;
 pub use partial::{Partial, Verified};
+pub use registry::Registry;
 pub use resumable::{Kept, Resumable, ResumableId, TRIAL_BYTES_MAX};
 pub use space::Space;
 pub use sparse::Sparse;
-pub use store::BlobStore;
+pub use store::{BlobStore, Measured};
 pub use stored::Stored;

@@ -15,11 +15,11 @@ use std::{fmt, fs, io, path::PathBuf, str::FromStr, sync::Arc, time::SystemTime}
 use bytes::Bytes;
 
 use super::{
-    BlobError, BlobStore, Disk, Verified,
+    BlobError, BlobStore, Verified,
     checkpoint::{Checkpoints, Observer, last_good},
     pipeline::Pipeline,
-    store::{Dirs, read_dir},
     temp::{TempFile, Writer},
+    volume::{Dirs, Volume, read_dir},
 };
 use crate::{
     hash::ContentHash,
@@ -92,10 +92,7 @@ impl BlobStore {
         note: Vec<u8>,
     ) -> Result<Resumable, BlobError> {
         let store = self.clone();
-        let create = move || {
-            store.check_writable()?;
-            create(&store, id, size, note)
-        };
+        let create = move || create(&store.place(&hash, size)?, id, size, note);
         let writer = self.on_pool(hash, create);
         Ok(Resumable::new(self.clone(), id, hash, size, writer.await?))
     }
@@ -109,100 +106,136 @@ impl BlobStore {
         size: u64,
     ) -> Result<Option<Resumable>, BlobError> {
         let store = self.clone();
-        let writer = self.on_pool(hash, move || reopen(&store, id, hash, size));
+        let writer = self.on_pool(hash, move || match store.resumable_at(id)? {
+            Some(volume) => reopen(&volume, id, hash, size),
+            None => Ok(None),
+        });
         let resumed = writer.await?;
         Ok(resumed.map(|writer| Resumable::new(self.clone(), id, hash, size, writer)))
     }
 
-    /// All resumable objects. Reads their notes. Blocks.
+    /// All resumable objects that can be had. Reads their notes. Blocks.
     pub fn resumables(&self) -> Result<Vec<Kept>, BlobError> {
         let mut found = Vec::new();
-        for (name, path) in read_dir(&self.dirs().uploads())? {
-            let id = name
-                .to_str()
-                .and_then(|name| name.strip_suffix(NOTE_SUFFIX));
-            let Some(Ok(id)) = id.map(str::parse::<ResumableId>) else {
-                continue;
-            };
-            let look = || {
-                let note = fs::read(&path)?;
-                let data = match fs::metadata(data_path(self, id)) {
-                    Ok(meta) => Some(meta),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                    Err(error) => return Err(error),
-                };
-                let mut written = fs::metadata(&path)?.modified()?;
-                if let Some(data) = &data {
-                    written = written.max(data.modified()?);
-                }
-                let data_len = data.map(|meta| meta.len());
-                Ok(Kept {
-                    id,
-                    note,
-                    data_len,
-                    written,
-                })
-            };
-            found.push(look().map_err(|error| BlobError::io("read", &path, error))?);
+        for volume in self.readable() {
+            match kept_in(volume.dirs()) {
+                Ok(kept) => found.extend(kept),
+                Err(error) if volume.is_there() => return Err(error),
+                Err(_) => {}
+            }
         }
         Ok(found)
+    }
+
+    /// Is it on disk? An error while a directory is out where it may be. Blocks.
+    pub fn has_resumable(&self, id: ResumableId) -> Result<bool, BlobError> {
+        Ok(self.resumable_at(id)?.is_some())
+    }
+
+    /// The directory that has its note.
+    fn resumable_at(&self, id: ResumableId) -> Result<Option<Arc<Volume>>, BlobError> {
+        let has = |volume: &&Arc<Volume>| note_path(volume.dirs(), id).exists();
+        match self.readable().find(has) {
+            Some(volume) => Ok(Some(volume.clone())),
+            None => self.believe_absent().map(|()| None),
+        }
     }
 
     /// Forget a resumable object with all its files, whatever there is of them. Blocks.
     pub fn forget_resumable(&self, id: ResumableId) -> Result<(), BlobError> {
         self.drop_resumable_data(id)?;
-        self.remove_if_there(&note_path(self, id)).map(drop)
+        for volume in self.readable() {
+            volume.remove_if_there(&note_path(volume.dirs(), id))?;
+        }
+        Ok(())
     }
 
     /// Remove the bytes of a resumable object and keep its note. Blocks.
     pub fn drop_resumable_data(&self, id: ResumableId) -> Result<(), BlobError> {
-        let data = data_path(self, id);
-        self.remove_if_there(&Dirs::outboard_of(&data))?;
-        self.remove_if_there(&data).map(drop)
-    }
-
-    /// What a crash left of uploads that were never acknowledged.
-    pub(super) fn unnoted_resumables(&self) -> Result<Vec<PathBuf>, BlobError> {
-        let files = read_dir(&self.dirs().uploads())?;
-        let unnoted = files.into_iter().filter(|(name, path)| {
-            let name = name.to_string_lossy();
-            let id = name.split('.').next().unwrap_or_default();
-            !path.with_file_name(format!("{id}{NOTE_SUFFIX}")).exists()
-        });
-        Ok(unnoted.map(|(_, path)| path).collect())
+        for volume in self.readable() {
+            let data = data_path(volume.dirs(), id);
+            volume.remove_if_there(&Dirs::outboard_of(&data))?;
+            volume.remove_if_there(&data)?;
+        }
+        Ok(())
     }
 }
 
-fn data_path(store: &BlobStore, id: ResumableId) -> PathBuf {
-    store.dirs().uploads().join(id.to_string())
+fn kept_in(dirs: &Dirs) -> Result<Vec<Kept>, BlobError> {
+    let mut found = Vec::new();
+    for (name, path) in read_dir(&dirs.uploads())? {
+        let id = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(NOTE_SUFFIX));
+        let Some(Ok(id)) = id.map(str::parse::<ResumableId>) else {
+            continue;
+        };
+        let look = || {
+            let note = fs::read(&path)?;
+            let data = match fs::metadata(data_path(dirs, id)) {
+                Ok(meta) => Some(meta),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            };
+            let mut written = fs::metadata(&path)?.modified()?;
+            if let Some(data) = &data {
+                written = written.max(data.modified()?);
+            }
+            let data_len = data.map(|meta| meta.len());
+            Ok(Kept {
+                id,
+                note,
+                data_len,
+                written,
+            })
+        };
+        found.push(look().map_err(|error| BlobError::io("read", &path, error))?);
+    }
+    Ok(found)
 }
 
-fn note_path(store: &BlobStore, id: ResumableId) -> PathBuf {
-    store.dirs().uploads().join(format!("{id}{NOTE_SUFFIX}"))
+/// What a crash left of uploads that were never acknowledged.
+pub(super) fn unnoted(dirs: &Dirs) -> Result<Vec<PathBuf>, BlobError> {
+    let files = read_dir(&dirs.uploads())?;
+    let unnoted = files.into_iter().filter(|(name, path)| {
+        let name = name.to_string_lossy();
+        let id = name.split('.').next().unwrap_or_default();
+        !path.with_file_name(format!("{id}{NOTE_SUFFIX}")).exists()
+    });
+    Ok(unnoted.map(|(_, path)| path).collect())
+}
+
+fn data_path(dirs: &Dirs, id: ResumableId) -> PathBuf {
+    dirs.uploads().join(id.to_string())
+}
+
+fn note_path(dirs: &Dirs, id: ResumableId) -> PathBuf {
+    dirs.uploads().join(format!("{id}{NOTE_SUFFIX}"))
 }
 
 fn create(
-    store: &BlobStore,
+    volume: &Arc<Volume>,
     id: ResumableId,
     size: u64,
     note: Vec<u8>,
 ) -> Result<Writer, BlobError> {
-    let disk = store.disk();
-    let path = data_path(store, id);
+    let disk = volume.disk();
+    let path = data_path(volume.dirs(), id);
     // Not kept before everything is there: a failure leaves nothing.
     let outboard = match Layout::new(size).outboard_len() {
         0 => None,
         _ => Some(TempFile::create(disk, Dirs::outboard_of(&path))?),
     };
     let data = TempFile::create(disk, path)?;
-    let noted = TempFile::create(disk, note_path(store, id))?;
+    let noted = TempFile::create(disk, note_path(volume.dirs(), id))?;
     noted.write_at(&note, 0)?;
     noted.sync()?;
-    sync_dir(store, disk)?;
+    volume.sync_dir(&volume.dirs().uploads())?;
     noted.keep();
     let (data, outboard) = (data.keep(), outboard.map(TempFile::keep));
     let checkpoints = Some(Checkpoints::from(0));
     Ok(Writer::over(
+        volume,
         data,
         outboard,
         Builder::new(size),
@@ -210,20 +243,14 @@ fn create(
     ))
 }
 
-fn sync_dir(store: &BlobStore, disk: &Arc<dyn Disk>) -> Result<(), BlobError> {
-    let dir = store.dirs().uploads();
-    disk.sync_dir(&dir)
-        .map_err(|error| BlobError::io("make durable", &dir, error))
-}
-
 fn reopen(
-    store: &BlobStore,
+    volume: &Arc<Volume>,
     id: ResumableId,
     hash: ContentHash,
     size: u64,
 ) -> Result<Option<Writer>, BlobError> {
-    let disk = store.disk();
-    let path = data_path(store, id);
+    let disk = volume.disk();
+    let path = data_path(volume.dirs(), id);
     let outboard_path = Dirs::outboard_of(&path);
     let Some(data) = TempFile::reopen(disk, path)? else {
         return Ok(None);
@@ -234,7 +261,7 @@ fn reopen(
             Some(outboard) => Some(outboard),
             None => {
                 let outboard = TempFile::create(disk, outboard_path)?.keep();
-                sync_dir(store, disk)?;
+                volume.sync_dir(&volume.dirs().uploads())?;
                 Some(outboard)
             }
         },
@@ -245,7 +272,13 @@ fn reopen(
     let is_rehashed = builder.group_cvs_len() > 0;
     let checkpoints = Checkpoints::from(if is_rehashed { 0 } else { builder.position() });
     let checkpoints = Some(checkpoints);
-    Ok(Some(Writer::over(data, outboard, builder, checkpoints)))
+    Ok(Some(Writer::over(
+        volume,
+        data,
+        outboard,
+        builder,
+        checkpoints,
+    )))
 }
 
 /// An object being received that can be gone on with later. Dropping it leaves its files as they are.

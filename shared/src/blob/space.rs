@@ -1,8 +1,8 @@
 //! [`Space`]: how much room a file system has.
 
-use std::path::Path;
+use std::{io, path::Path};
 
-use super::BlobError;
+use rustix::fs::StatVfsMountFlags;
 
 /// How much room a file system has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,14 +14,15 @@ pub struct Space {
 }
 
 impl Space {
-    /// Asks the file system of a directory. One quick system call, but a call: on a stalled network
-    /// file system it blocks.
-    pub fn of(dir: &Path) -> Result<Self, BlobError> {
-        let stat = rustix::fs::statvfs(dir)
-            .map_err(|error| BlobError::io("look at", dir, error.into()))?;
-        Ok(Self {
+    /// Asks the file system of a directory; also says whether it is mounted read-only. One quick
+    /// system call, but a call: on a stalled network file system it blocks.
+    pub(super) fn ask(dir: &Path) -> io::Result<(Self, bool)> {
+        let stat = rustix::fs::statvfs(dir)?;
+        let space = Self {
             free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
             total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
-        })
+        };
+        let is_read_only = stat.f_flag.contains(StatVfsMountFlags::RDONLY);
+        Ok((space, is_read_only))
     }
 }

@@ -17,8 +17,8 @@ use rustix::fs::{SeekFrom, seek};
 
 use super::{
     BlobError, BlobStore, Verified,
-    store::{Dirs, read_dir},
     temp::{TempFile, VerifiedFiles},
+    volume::{Dirs, Promise, Volume, read_dir},
 };
 use crate::{
     fetch::{Proof, Sink, verify_on_disk},
@@ -34,11 +34,14 @@ pub struct Sparse {
     files: Arc<Files>,
     outboard: Option<Arc<File>>,
     claim: Claim,
+    volume: Arc<Volume>,
+    _promise: Promise,
 }
 
 /// The data file and what was written to it. A [`Sink`] for verified runs.
 struct Files {
     store: BlobStore,
+    volume: Arc<Volume>,
     hash: ContentHash,
     data: File,
     present: Mutex<Present>,
@@ -62,8 +65,11 @@ impl Sink for Files {
             let message = format!("bytes of {} came for {}", run.hash(), self.hash);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        self.store.check_writable().map_err(io::Error::other)?;
-        self.data.keep(run)?;
+        let writable = self.store.check_writable();
+        let writable = writable.and_then(|()| self.volume.check_writable());
+        writable.map_err(io::Error::other)?;
+        let kept = self.data.keep(run);
+        kept.inspect_err(|error| self.volume.saw_write_fail(error))?;
         let mut present = self.present.lock();
         for group in run.groups() {
             present.set(group);
@@ -90,7 +96,12 @@ impl BlobStore {
         };
         let store = self.clone();
         let open = move || {
-            let path = store.dirs().partial(&hash);
+            let volume = match store.partial_at(&hash) {
+                Some(volume) => volume,
+                None => store.place(&hash, size)?,
+            };
+            volume.check_writable()?;
+            let path = volume.dirs().partial(&hash);
             let layout = Layout::new(size);
             let data = open_or_create(&path)?;
             let len = |file: &File| file.metadata().map(|meta| meta.len());
@@ -105,6 +116,7 @@ impl BlobStore {
             };
             let files = Files {
                 store: store.clone(),
+                volume: volume.clone(),
                 hash,
                 data,
                 present: Mutex::new(Present::new(layout.groups())),
@@ -116,6 +128,8 @@ impl BlobStore {
                 files: Arc::new(files),
                 outboard,
                 claim,
+                _promise: volume.promise(size),
+                volume,
             })
         };
         self.on_pool(hash, open).await.map(Some)
@@ -125,18 +139,22 @@ impl BlobStore {
     pub async fn list_sparse(&self) -> Result<Vec<ContentHash>, BlobError> {
         let store = self.clone();
         let list = move || {
-            let names = read_dir(&store.dirs().partials())?;
-            let hash_of = |name: std::ffi::OsString| name.to_str()?.parse().ok();
-            Ok(names
-                .into_iter()
-                .filter_map(|(name, _)| hash_of(name))
-                .collect())
+            let hash_of = |name: std::ffi::OsString| name.to_str()?.parse::<ContentHash>().ok();
+            let mut hashes = Vec::new();
+            for volume in store.readable() {
+                match read_dir(&volume.dirs().partials()) {
+                    Ok(names) => {
+                        hashes.extend(names.into_iter().filter_map(|(name, _)| hash_of(name)));
+                    }
+                    Err(error) if volume.is_there() => return Err(error),
+                    Err(_) => {}
+                }
+            }
+            Ok(hashes)
         };
         let listed = tokio::task::spawn_blocking(list).await;
-        listed.unwrap_or_else(|error| {
-            let (path, error) = (self.dirs().partials(), io::Error::other(error));
-            Err(BlobError::io("list", &path, error))
-        })
+        listed
+            .unwrap_or_else(|error| Err(BlobError::io("list", self.dir(), io::Error::other(error))))
     }
 
     /// Forget what came of an object, unless it is being received.
@@ -147,18 +165,28 @@ impl BlobStore {
             if claims.contains(&hash) {
                 return Ok(());
             }
-            let data = store.dirs().partial(&hash);
-            for path in [Dirs::outboard_of(&data), data] {
-                match fs::remove_file(&path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(BlobError::io("remove", &path, error));
+            for volume in store.readable() {
+                let data = volume.dirs().partial(&hash);
+                for path in [Dirs::outboard_of(&data), data] {
+                    match fs::remove_file(&path) {
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                            return Err(BlobError::io("remove", &path, error));
+                        }
+                        _ => {}
                     }
-                    _ => {}
                 }
             }
             Ok(())
         };
         self.on_pool(hash, forget).await
+    }
+
+    /// The directory in which a part of the object is.
+    fn partial_at(&self, hash: &ContentHash) -> Option<Arc<Volume>> {
+        let has = |volume: &&Arc<Volume>| {
+            volume.health().is_open() && volume.dirs().partial(hash).exists()
+        };
+        self.readable().find(has).cloned()
     }
 }
 
@@ -223,17 +251,18 @@ impl Sparse {
                 return Err(BlobError::TooShort { size, got });
             }
             drop(present);
-            let path = self.store.dirs().partial(&hash);
+            let path = self.volume.dirs().partial(&hash);
             let outboard_path = Dirs::outboard_of(&path);
             if let Some(outboard) = &self.outboard {
                 check_outboard(outboard, hash, size)
                     .map_err(|error| BlobError::io("verify", &outboard_path, error))?;
             }
-            let reopened = |path: PathBuf| TempFile::adopt(self.store.disk(), path);
+            let reopened = |path: PathBuf| TempFile::adopt(self.volume.disk(), path);
             let outboard = self.outboard.is_some().then(|| reopened(outboard_path));
             Ok(VerifiedFiles {
                 outboard: outboard.transpose()?,
                 data: reopened(path)?,
+                volume: self.volume.clone(),
                 _claim: Some(self.claim),
             })
         };
@@ -403,7 +432,7 @@ mod tests {
         let (sparse, _) = given.begin(&store).await;
         given.write_outboard(&sparse);
         given.write(&sparse, 0..20);
-        let path = store.dirs().partial(&given.hash);
+        let path = store.volumes()[0].dirs().partial(&given.hash);
         let mut bytes = fs::read(&path).unwrap();
         bytes[7 * GROUP_LEN] ^= 1;
         fs::write(&path, bytes).unwrap();

@@ -1,109 +1,59 @@
-//! [`BlobStore`]: the directory of blobs; opening, finding, listing, removing.
+//! [`BlobStore`]: blobs in one or more directories; finding, placing, listing, removing.
 
 use std::{
-    collections::HashSet,
-    ffi::{OsStr, OsString},
-    fs::{self, File},
+    collections::{HashMap, HashSet},
+    fs::File,
     io::{self, Read},
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
 use parking_lot::Mutex;
-use rustix::fs::{FlockOperation, flock};
+use tokio::time::Duration;
 
 use super::{
-    BlobError, Disk, Partial, RealDisk, Space, Stored,
-    temp::{TempFile, VerifiedFiles, Writer},
+    BlobError, Condition, Disk, Partial, RealDisk, Space, Stored,
+    health::Trouble,
+    open,
+    temp::{VerifiedFiles, Writer},
+    volume::{Found, Volume},
 };
-use crate::{
-    hash::ContentHash,
-    verified::{Builder, Layout},
-};
-
-/// What an outboard's name has behind that of its data.
-pub(super) const OUTBOARD_SUFFIX: &str = ".ob";
+use crate::{hash::ContentHash, verified::Builder};
 
 /// Bytes read at once when an outboard is made again from its data.
 const READ_BYTES: usize = 1024 * 1024;
 
-/// A directory of blobs. Cheap to clone; all clones are the same store.
+/// A directory that does not answer for so long is out.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Blobs in one or more directories. Cheap to clone; all clones are the same store.
 #[derive(Clone)]
 pub struct BlobStore {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    dirs: Dirs,
-    disk: Arc<dyn Disk>,
-    /// Held while the names of a blob's two files change, so that they change together.
+    /// In the order of the configuration; at least one.
+    volumes: Vec<Arc<Volume>>,
+    /// Held while surplus copies are removed.
     naming: Mutex<()>,
     /// Objects that are being received by groups.
     sparse: Mutex<HashSet<ContentHash>>,
     is_read_only: AtomicBool,
-    /// Locked as long as the store is open.
-    _lock: File,
 }
 
-/// Where things lie.
-pub(super) struct Dirs {
-    root: PathBuf,
-    temp_count: AtomicU64,
-}
-
-impl Dirs {
-    pub(super) fn new(root: &Path) -> Self {
-        Self {
-            root: root.into(),
-            temp_count: AtomicU64::new(0),
-        }
-    }
-
-    pub(super) fn blobs(&self) -> PathBuf {
-        self.root.join("blobs")
-    }
-
-    pub(super) fn tmp(&self) -> PathBuf {
-        self.root.join("tmp")
-    }
-
-    pub(super) fn partials(&self) -> PathBuf {
-        self.root.join("partial")
-    }
-
-    /// The data of an object that comes by groups; it keeps its name over restarts.
-    pub(super) fn partial(&self, hash: &ContentHash) -> PathBuf {
-        self.partials().join(hash.to_string())
-    }
-
-    pub(super) fn uploads(&self) -> PathBuf {
-        self.root.join("uploads")
-    }
-
-    fn shard(&self, first_byte: u8) -> PathBuf {
-        self.blobs().join(format!("{first_byte:02x}"))
-    }
-
-    pub(super) fn data(&self, hash: &ContentHash) -> PathBuf {
-        self.shard(hash.0[0]).join(hash.to_string())
-    }
-
-    pub(super) fn outboard_of(data: &Path) -> PathBuf {
-        let mut name = data.as_os_str().to_owned();
-        name.push(OUTBOARD_SUFFIX);
-        name.into()
-    }
-
-    /// A new name in the temp directory. The store is locked and its temp directory was emptied when
-    /// it was opened, so a count makes it unique.
-    pub(super) fn temp(&self, hash: &ContentHash) -> PathBuf {
-        let number = self.temp_count.fetch_add(1, Ordering::Relaxed);
-        self.tmp().join(format!("{hash}.{number}"))
-    }
+/// How a directory is, and its room when that could be measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measured {
+    /// The directory.
+    pub dir: PathBuf,
+    /// How it is.
+    pub condition: Condition,
+    /// Its room as it was seen last.
+    pub space: Option<Space>,
 }
 
 impl BlobStore {
@@ -115,117 +65,156 @@ impl BlobStore {
 
     /// [`open`](Self::open) on a disk of one's own.
     pub fn open_on(dir: &Path, disk: Arc<dyn Disk>) -> Result<Self, BlobError> {
-        let dirs = Dirs::new(dir);
-        let unusable = |what: &Path, error: io::Error| BlobError::Unusable {
-            dir: dir.into(),
-            reason: format!(
-                "{}: {error}; give a directory that this user can write to",
-                what.display()
-            ),
+        Ok(Self::over(vec![open::alone(dir, disk)?]))
+    }
+
+    /// Open the store in all its directories: see [`Places`](super::Places). Blocks as
+    /// [`open`](Self::open) does.
+    pub fn open_all(places: &super::Places) -> Result<Self, BlobError> {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        Self::open_all_on(places, &disk)
+    }
+
+    /// [`open_all`](Self::open_all) on a disk of one's own.
+    pub fn open_all_on(places: &super::Places, disk: &Arc<dyn Disk>) -> Result<Self, BlobError> {
+        Ok(Self::over(open::all(places, disk)?))
+    }
+
+    fn over(volumes: Vec<Volume>) -> Self {
+        let inner = Inner {
+            volumes: volumes.into_iter().map(Arc::new).collect(),
+            naming: Mutex::new(()),
+            sparse: Mutex::default(),
+            is_read_only: AtomicBool::new(false),
         };
-        let is_new = !dirs.uploads().exists();
-        for path in [dirs.blobs(), dirs.tmp(), dirs.partials(), dirs.uploads()] {
-            fs::create_dir_all(&path).map_err(|error| unusable(&path, error))?;
+        Self {
+            inner: Arc::new(inner),
         }
-        let lock_path = dir.join("lock");
-        let lock = File::create(&lock_path).map_err(|error| unusable(&lock_path, error))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(BlobError::InUse { dir: dir.into() }),
-            Err(error) => return Err(unusable(&lock_path, error.into())),
-        }
-        let device = |path: PathBuf| {
-            fs::metadata(&path)
-                .map(|meta| meta.dev())
-                .map_err(|error| unusable(&path, error))
-        };
-        let blobs = device(dirs.blobs())?;
-        if blobs != device(dirs.tmp())? || blobs != device(dirs.uploads())? {
-            let reason = "blobs/, tmp/ and uploads/ are on different devices; they must be on one, for files move between them";
-            return Err(BlobError::Unusable {
-                dir: dir.into(),
-                reason: reason.into(),
-            });
-        }
-        let store = Self {
-            inner: Arc::new(Inner {
-                dirs,
-                disk,
-                naming: Mutex::new(()),
-                sparse: Mutex::default(),
-                is_read_only: AtomicBool::new(false),
-                _lock: lock,
-            }),
-        };
-        store.make_shards(is_new)?;
-        store.sweep()?;
-        Ok(store)
     }
 
     /// Start to receive an object. The same object may be received several times at once.
     pub async fn begin(&self, hash: ContentHash, size: u64) -> Result<Partial, BlobError> {
         let store = self.clone();
-        let create = move || {
-            store.check_writable()?;
-            Writer::create(&store.inner.disk, &store.inner.dirs, hash, size)
-        };
+        let create = move || Writer::create(&store.place(&hash, size)?, hash, size);
         let writer = self.on_pool(hash, create).await?;
         Ok(Partial::new(self.clone(), hash, size, writer))
     }
 
-    /// Find an object. If a crash left it without its outboard, that is made again from the data.
+    /// Find an object. If a crash left it without its outboard, that is made again from the data. An
+    /// object that is in none of the directories is [`BlobError::Unavailable`] while one is out.
     pub async fn get(&self, hash: &ContentHash) -> Result<Option<Stored>, BlobError> {
         let (store, hash) = (self.clone(), *hash);
         self.on_pool(hash, move || store.find(hash)).await
     }
 
-    /// Remove an object for good. Says whether there was one. Who reads it can go on reading.
+    /// Remove an object for good, from all directories. Says whether there was one; while a directory
+    /// is out that may be unknown. Who reads it can go on reading.
     pub async fn remove(&self, hash: &ContentHash) -> Result<bool, BlobError> {
         let (store, hash) = (self.clone(), *hash);
-        self.on_pool(hash, move || store.unlink(hash)).await
+        let unlink = move || {
+            let mut was_there = false;
+            for volume in store.readable() {
+                was_there |= volume.unlink(&hash)?;
+            }
+            match was_there {
+                true => Ok(true),
+                false => store.believe_absent().map(|()| false),
+            }
+        };
+        self.on_pool(hash, unlink).await
     }
 
-    /// All objects on disk, with their sizes, in no order. Reads the directories, not the objects.
+    /// Is it in a directory that can be read? An error while a directory is out where it may be.
+    pub async fn contains(&self, hash: &ContentHash) -> Result<bool, BlobError> {
+        let (store, hash) = (self.clone(), *hash);
+        let locate = move || Ok(store.locate(&hash)?.is_some());
+        self.on_pool(hash, locate).await
+    }
+
+    /// All objects that can be had, with their sizes, in no order. Reads the directories, not the
+    /// objects.
     pub async fn list(&self) -> Result<Vec<(ContentHash, u64)>, BlobError> {
         let store = self.clone();
         let list = move || {
-            let mut blobs = Vec::new();
-            for first_byte in 0..=u8::MAX {
-                for (name, path) in read_dir(&store.inner.dirs.shard(first_byte))? {
-                    let Some(hash) = name
-                        .to_str()
-                        .and_then(|name| name.parse::<ContentHash>().ok())
-                    else {
-                        continue;
-                    };
-                    match fs::metadata(&path) {
-                        Ok(meta) => blobs.push((hash, meta.len())),
-                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                        Err(error) => return Err(BlobError::io("look at", &path, error)),
+            let mut blobs = HashMap::new();
+            for volume in store.readable() {
+                match volume.list() {
+                    Ok(listed) => {
+                        for (hash, size) in listed {
+                            blobs.entry(hash).or_insert(size);
+                        }
                     }
+                    Err(error) if volume.is_there() => return Err(error),
+                    // It went while it was read.
+                    Err(_) => {}
                 }
             }
-            Ok(blobs)
+            Ok(blobs.into_iter().collect())
         };
         match tokio::task::spawn_blocking(list).await {
             Ok(result) => result,
-            Err(error) => Err(BlobError::io(
-                "list",
-                &self.inner.dirs.blobs(),
-                io::Error::other(error),
-            )),
+            Err(error) => Err(BlobError::io("list", self.dir(), io::Error::other(error))),
         }
     }
 
-    /// Bytes that can still be written to the store's file system by this user. Blocks as
-    /// [`Space::of`] does.
-    pub fn free_bytes(&self) -> Result<u64, BlobError> {
-        Space::of(&self.inner.dirs.root).map(|space| space.free_bytes)
+    /// Is a directory out? Then what is not found may be there.
+    pub fn is_part_out(&self) -> bool {
+        self.readable().count() < self.inner.volumes.len()
     }
 
-    /// How much room the directories have that can be written to. Blocks as [`Space::of`] does.
-    pub fn spaces(&self) -> Vec<Space> {
-        Space::of(&self.inner.dirs.root).into_iter().collect()
+    /// How often an object could not be had because a directory was out.
+    pub fn unavailable_count(&self) -> u64 {
+        let volumes = self.inner.volumes.iter();
+        volumes.map(|volume| volume.unavailable_count()).sum()
+    }
+
+    /// Bytes that can still be written to the directory with the most room. Blocks as
+    /// `statvfs` does.
+    pub fn free_bytes(&self) -> Result<u64, BlobError> {
+        let mut best = None;
+        for volume in self.inner.volumes.iter().filter(|v| v.health().is_open()) {
+            let space = volume.disk().space(volume.root());
+            if let Ok((space, _)) = space {
+                best = best.max(Some(space.free_bytes));
+            }
+        }
+        best.ok_or_else(|| self.read_only())
+    }
+
+    /// Looks at all directories: how they are and how much room they have. One that was out and is
+    /// back is used again.
+    pub async fn measure(&self) -> Vec<Measured> {
+        let looks = self.inner.volumes.iter().map(|volume| async move {
+            let looked = volume.clone();
+            let look = tokio::task::spawn_blocking(move || looked.probe());
+            if tokio::time::timeout(ANSWER_TIMEOUT, look).await.is_err() {
+                let silent = format!("no answer for {} s", ANSWER_TIMEOUT.as_secs());
+                let condition = Condition::Out(Trouble::Failing(silent));
+                volume.health().set(volume.root(), condition);
+            }
+        });
+        futures::future::join_all(looks).await;
+        self.conditions()
+    }
+
+    /// How the directories were when somebody looked last.
+    pub fn conditions(&self) -> Vec<Measured> {
+        let known = |volume: &Arc<Volume>| Measured {
+            dir: volume.root().into(),
+            condition: volume.health().condition(),
+            space: volume.health().space(),
+        };
+        self.inner.volumes.iter().map(known).collect()
+    }
+
+    /// From now on nothing is written to a directory, or it is again; and so many of its bytes stay
+    /// free as long as another one has room. What is on its way there ends with
+    /// [`BlobError::ReadOnly`].
+    pub fn set_marks(&self, dir: &Path, is_closed: bool, floor_bytes: u64) {
+        for volume in self.inner.volumes.iter().filter(|v| v.root() == dir) {
+            volume.health().set_closed(is_closed);
+            volume.set_floor(floor_bytes);
+        }
     }
 
     /// From now on nothing is written, or all is again: what is on its way in ends with
@@ -241,15 +230,18 @@ impl BlobStore {
     pub fn check_writable(&self) -> Result<(), BlobError> {
         match self.inner.is_read_only.load(Ordering::Relaxed) {
             false => Ok(()),
-            true => Err(BlobError::ReadOnly {
-                dir: self.inner.dirs.root.clone(),
-            }),
+            true => Err(self.read_only()),
         }
     }
 
-    /// The directory of the store.
+    fn read_only(&self) -> BlobError {
+        let dir = self.dir().into();
+        BlobError::ReadOnly { dir }
+    }
+
+    /// The first directory of the store.
     pub fn dir(&self) -> &Path {
-        &self.inner.dirs.root
+        self.inner.volumes[0].root()
     }
 
     /// Run blocking work on the pool.
@@ -263,56 +255,134 @@ impl BlobStore {
             .unwrap_or(Err(BlobError::BrokenOff { hash }))
     }
 
+    pub(super) fn volumes(&self) -> &[Arc<Volume>] {
+        &self.inner.volumes
+    }
+
+    pub(super) fn readable(&self) -> impl Iterator<Item = &Arc<Volume>> {
+        let volumes = self.inner.volumes.iter();
+        volumes.filter(|volume| volume.health().condition().is_readable())
+    }
+
+    /// The directory that has an object. An error while one is out where it may be.
+    pub(super) fn locate(&self, hash: &ContentHash) -> Result<Option<Arc<Volume>>, BlobError> {
+        match self.holder(hash)? {
+            None => self.believe_absent().map(|()| None),
+            found => Ok(found),
+        }
+    }
+
+    fn holder(&self, hash: &ContentHash) -> Result<Option<Arc<Volume>>, BlobError> {
+        for volume in self.readable() {
+            if volume.open_file(&volume.dirs().data(hash))?.is_some() {
+                return Ok(Some(volume.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A file was read and is not what it should be: is its directory there at all? An error if it
+    /// is out: then nothing is known of the object. Blocks.
+    pub fn believe_damage(&self, hash: &ContentHash) -> Result<(), BlobError> {
+        match self.locate(hash)? {
+            Some(volume) if !volume.is_there() => Err(volume.unavailable()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Something is in none of the directories. An error if it may be in one that is out.
+    pub(super) fn believe_absent(&self) -> Result<(), BlobError> {
+        match self.inner.volumes.iter().find(|volume| !volume.is_there()) {
+            None => Ok(()),
+            Some(volume) => Err(volume.unavailable()),
+        }
+    }
+
+    /// Where a new object goes: to the directory that has it already, else to that with the most
+    /// room above its floor; to one whose device failed a short time ago only if there is no other.
+    pub(super) fn place(&self, hash: &ContentHash, size: u64) -> Result<Arc<Volume>, BlobError> {
+        self.check_writable()?;
+        if let Ok(Some(volume)) = self.holder(hash)
+            && volume.health().is_open()
+        {
+            return Ok(volume);
+        }
+        let open = self.inner.volumes.iter().filter(|v| v.health().is_open());
+        let best = open.max_by_key(|volume| {
+            let (room, free) = (volume.room(), volume.health().free_bytes());
+            (!volume.health().is_suspect(), room >= size, room, free)
+        });
+        best.cloned().ok_or_else(|| self.read_only())
+    }
+
+    /// The directory on this device, if a new object may go there.
+    pub(super) fn place_on(&self, device: u64) -> Option<Arc<Volume>> {
+        let on_device = |volume: &&Arc<Volume>| {
+            let meta = std::fs::metadata(volume.root());
+            let is_on =
+                |meta: std::fs::Metadata| std::os::unix::fs::MetadataExt::dev(&meta) == device;
+            volume.health().is_open() && meta.is_ok_and(is_on)
+        };
+        self.inner.volumes.iter().find(on_device).cloned()
+    }
+
+    /// Can a file on this device be linked into the store? Blocks.
+    pub fn is_on_device(&self, device: u64) -> bool {
+        self.place_on(device).is_some()
+    }
+
     /// Make verified files durable and give them their names.
     pub(super) fn publish(
         &self,
         hash: ContentHash,
         size: u64,
-        mut files: VerifiedFiles,
+        files: VerifiedFiles,
     ) -> Result<Stored, BlobError> {
-        let path = self.inner.dirs.data(&hash);
-        if let Some(outboard) = &files.outboard {
-            outboard.sync()?;
-        }
-        files.data.sync()?;
-        let stored = {
-            let _naming = self.inner.naming.lock();
-            if let Some(outboard) = &mut files.outboard {
-                outboard.publish(&Dirs::outboard_of(&path))?;
-            }
-            files.data.publish(&path)?;
-            open(hash, &path)?
-        };
-        self.sync_shard(&path)?;
-        match stored {
+        let volume = files.volume.clone();
+        let published = volume.publish(hash, files)?;
+        self.remove_surplus(&hash, &volume);
+        match published {
             Some(Found {
                 stored,
                 outboard_is_whole: true,
             }) if stored.size == size => Ok(stored),
             _ => Err(BlobError::Io {
                 action: "find again what was just written to",
-                path,
+                path: volume.dirs().data(&hash),
                 source: io::ErrorKind::NotFound.into(),
             }),
         }
     }
 
-    fn find(&self, hash: ContentHash) -> Result<Option<Stored>, BlobError> {
-        let path = self.inner.dirs.data(&hash);
-        match open(hash, &path)? {
-            None => Ok(None),
-            Some(Found {
-                stored,
-                outboard_is_whole: true,
-            }) => Ok(Some(stored)),
-            Some(Found {
-                stored,
-                outboard_is_whole: false,
-            }) => {
-                self.rebuild_outboard(&stored)?;
-                Ok(open(hash, &path)?.map(|found| found.stored))
+    /// An object is durable in one directory: copies in others are older, and may be damaged.
+    fn remove_surplus(&self, hash: &ContentHash, kept: &Arc<Volume>) {
+        if self.inner.volumes.len() == 1 {
+            return;
+        }
+        let _naming = self.inner.naming.lock();
+        // Another one may have been faster, and removed this one.
+        if !matches!(kept.find(*hash), Ok(Some(_))) {
+            return;
+        }
+        for volume in self.readable().filter(|volume| !Arc::ptr_eq(volume, kept)) {
+            if let Err(error) = volume.unlink(hash) {
+                tracing::warn!(%hash, %error, "a second copy stays");
             }
         }
+    }
+
+    fn find(&self, hash: ContentHash) -> Result<Option<Stored>, BlobError> {
+        for volume in self.readable() {
+            let Some(found) = volume.find(hash)? else {
+                continue;
+            };
+            if found.outboard_is_whole {
+                return Ok(Some(found.stored));
+            }
+            self.rebuild_outboard(&found.stored)?;
+            return Ok(volume.find(hash)?.map(|found| found.stored));
+        }
+        self.believe_absent().map(|()| None)
     }
 
     /// Make an object's outboard from its data, which thereby is verified.
@@ -348,173 +418,7 @@ impl BlobStore {
             .map(drop)
     }
 
-    /// Give a verified and synced outboard its name, if its data is there; says whether it is.
-    pub(super) fn name_outboard(
-        &self,
-        data: &Path,
-        outboard: &mut TempFile,
-    ) -> Result<bool, BlobError> {
-        {
-            let _naming = self.inner.naming.lock();
-            if open_file(data)?.is_none() {
-                return Ok(false);
-            }
-            outboard.publish(&Dirs::outboard_of(data))?;
-        }
-        self.sync_shard(data).map(|()| true)
-    }
-
-    pub(super) fn data_path(&self, hash: &ContentHash) -> PathBuf {
-        self.inner.dirs.data(hash)
-    }
-
-    pub(super) fn temp_path(&self, hash: &ContentHash) -> PathBuf {
-        self.inner.dirs.temp(hash)
-    }
-
-    pub(super) fn dirs(&self) -> &Dirs {
-        &self.inner.dirs
-    }
-
     pub(super) fn sparse_claims(&self) -> &Mutex<HashSet<ContentHash>> {
         &self.inner.sparse
     }
-
-    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
-        &self.inner.disk
-    }
-
-    fn unlink(&self, hash: ContentHash) -> Result<bool, BlobError> {
-        let path = self.inner.dirs.data(&hash);
-        let was_there = {
-            let _naming = self.inner.naming.lock();
-            // The data first: without it there is no blob, whatever else is left.
-            let was_there = self.remove_if_there(&path)?;
-            self.remove_if_there(&Dirs::outboard_of(&path))?;
-            was_there
-        };
-        if was_there {
-            self.sync_shard(&path)?;
-        }
-        Ok(was_there)
-    }
-
-    pub(super) fn remove_if_there(&self, path: &Path) -> Result<bool, BlobError> {
-        match self.inner.disk.remove(path) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(BlobError::io("remove", path, error)),
-        }
-    }
-
-    fn sync_shard(&self, data: &Path) -> Result<(), BlobError> {
-        let dir = data.parent().unwrap_or(data);
-        self.inner
-            .disk
-            .sync_dir(dir)
-            .map_err(|error| BlobError::io("make durable", dir, error))
-    }
-
-    /// All directories exist from the start, so that a commit never has to make one durable.
-    fn make_shards(&self, mut any_new: bool) -> Result<(), BlobError> {
-        for first_byte in 0..=u8::MAX {
-            let shard = self.inner.dirs.shard(first_byte);
-            match fs::create_dir(&shard) {
-                Ok(()) => any_new = true,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(BlobError::io("create", &shard, error)),
-            }
-        }
-        if any_new {
-            for dir in [self.inner.dirs.blobs(), self.inner.dirs.root.clone()] {
-                self.inner
-                    .disk
-                    .sync_dir(&dir)
-                    .map_err(|error| BlobError::io("make durable", &dir, error))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Remove what a crash left behind: temp files, uploads that were never acknowledged, and
-    /// outboards whose data was never named.
-    fn sweep(&self) -> Result<(), BlobError> {
-        let mut leftovers: Vec<PathBuf> = read_dir(&self.inner.dirs.tmp())?
-            .into_iter()
-            .map(|(_, path)| path)
-            .chain(self.unnoted_resumables()?)
-            .collect();
-        for first_byte in 0..=u8::MAX {
-            let entries = read_dir(&self.inner.dirs.shard(first_byte))?;
-            let names: HashSet<&OsStr> = entries.iter().map(|(name, _)| name.as_os_str()).collect();
-            for (name, path) in &entries {
-                let data = name
-                    .to_str()
-                    .and_then(|name| name.strip_suffix(OUTBOARD_SUFFIX));
-                if data.is_some_and(|data| !names.contains(OsStr::new(data))) {
-                    leftovers.push(path.clone());
-                }
-            }
-        }
-        for path in &leftovers {
-            self.remove_if_there(path)?;
-        }
-        if !leftovers.is_empty() {
-            tracing::info!(files = leftovers.len(), dir = %self.dir().display(), "removed leftovers of an earlier run");
-        }
-        Ok(())
-    }
-}
-
-/// A blob that was opened, and whether its outboard has the length it should have.
-struct Found {
-    stored: Stored,
-    outboard_is_whole: bool,
-}
-
-fn open(hash: ContentHash, path: &Path) -> Result<Option<Found>, BlobError> {
-    let Some((file, size)) = open_file(path)? else {
-        return Ok(None);
-    };
-    let outboard_len = Layout::new(size).outboard_len();
-    let outboard = match outboard_len {
-        0 => None,
-        _ => open_file(&Dirs::outboard_of(path))?.filter(|(_, len)| *len == outboard_len),
-    };
-    let outboard_is_whole = outboard_len == 0 || outboard.is_some();
-    let outboard = outboard.map(|(file, _)| Arc::new(file));
-    let stored = Stored {
-        hash,
-        size,
-        path: path.into(),
-        file: Arc::new(file),
-        outboard,
-        outboard_len,
-    };
-    Ok(Some(Found {
-        stored,
-        outboard_is_whole,
-    }))
-}
-
-pub(super) fn open_file(path: &Path) -> Result<Option<(File, u64)>, BlobError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(BlobError::io("open", path, error)),
-    };
-    let len = file
-        .metadata()
-        .map_err(|error| BlobError::io("look at", path, error))?
-        .len();
-    Ok(Some((file, len)))
-}
-
-pub(super) fn read_dir(dir: &Path) -> Result<Vec<(OsString, PathBuf)>, BlobError> {
-    let read = || -> io::Result<_> {
-        fs::read_dir(dir)?
-            .map(|entry| entry.map(|entry| (entry.file_name(), entry.path())))
-            .collect()
-    };
-    read().map_err(|error| BlobError::io("read", dir, error))
 }

@@ -13,8 +13,8 @@ use bytes::Bytes;
 
 use super::{
     BlobError, BlobStore, Verified,
-    store::Dirs,
     temp::{TempFile, VerifiedFiles},
+    volume::{Dirs, Volume},
 };
 use crate::{
     hash::ContentHash,
@@ -32,8 +32,8 @@ pub type OnRead = Arc<dyn Fn(u64) + Send + Sync>;
 
 impl BlobStore {
     /// Verifies a file and gives it a second name (a hard link) in the store: no byte is written
-    /// but its outboard. The file must be on the store's device
-    /// ([`io::ErrorKind::CrossesDevices`] otherwise).
+    /// but its outboard. The file must be on the device of one
+    /// of the store's directories ([`io::ErrorKind::CrossesDevices`] otherwise).
     pub async fn take_link(
         &self,
         source: &Path,
@@ -44,9 +44,14 @@ impl BlobStore {
         let (store, source) = (self.clone(), source.to_owned());
         let verify = move || {
             let opened = Source::open(&source, size)?;
-            let outboard = verified_outboard(&store, &opened, hash, &on_read)?;
-            let data = opened.link(&store, store.temp_path(&hash))?;
+            let Some(volume) = store.place_on(opened.identity.0) else {
+                let other = io::ErrorKind::CrossesDevices.into();
+                return Err(BlobError::io("link", &opened.path, other));
+            };
+            let outboard = verified_outboard(&volume, &opened, hash, &on_read)?;
+            let data = opened.link(&volume, volume.dirs().temp(&hash))?;
             Ok(VerifiedFiles {
+                volume,
                 data,
                 outboard,
                 _claim: None,
@@ -86,8 +91,12 @@ impl BlobStore {
 
     /// Does the store hold the object under another name of this very file?
     pub async fn is_same_file(&self, source: &Path, hash: ContentHash) -> Result<bool, BlobError> {
-        let (source, held) = (source.to_owned(), self.data_path(&hash));
+        let (source, store) = (source.to_owned(), self.clone());
         let compare = move || {
+            let Some(volume) = store.locate(&hash)? else {
+                return Ok(false);
+            };
+            let held = volume.dirs().data(&hash);
             let identity = |path: &Path| match fs::symlink_metadata(path) {
                 Ok(meta) => Ok(Some((meta.dev(), meta.ino()))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -137,10 +146,10 @@ impl Source {
     }
 
     /// A second name for what was opened and read, and for nothing that took its place since.
-    fn link(&self, store: &BlobStore, name: PathBuf) -> Result<TempFile, BlobError> {
+    fn link(&self, volume: &Volume, name: PathBuf) -> Result<TempFile, BlobError> {
         fs::hard_link(&self.path, &name)
             .map_err(|error| BlobError::io("link", &self.path, error))?;
-        let linked = TempFile::adopt(store.disk(), name.clone());
+        let linked = TempFile::adopt(volume.disk(), name.clone());
         let linked = linked.inspect_err(|_| drop(fs::remove_file(&name)))?;
         let meta = fs::metadata(&name).map_err(|error| BlobError::io("look at", &name, error))?;
         if (meta.dev(), meta.ino()) == self.identity {
@@ -153,7 +162,7 @@ impl Source {
 
 /// Reads the file through and makes its outboard; refuses bytes that are not those of the hash.
 fn verified_outboard(
-    store: &BlobStore,
+    volume: &Volume,
     source: &Source,
     expected: ContentHash,
     on_read: &OnRead,
@@ -166,8 +175,8 @@ fn verified_outboard(
     let outboard = match layout.outboard_len() {
         0 => None,
         _ => {
-            let path = Dirs::outboard_of(&store.temp_path(&expected));
-            Some(TempFile::create(store.disk(), path)?)
+            let path = Dirs::outboard_of(&volume.dirs().temp(&expected));
+            Some(TempFile::create(volume.disk(), path)?)
         }
     };
     let mut builder = Builder::new(size);
@@ -218,6 +227,10 @@ mod tests {
         (Arc::new(on_read), count)
     }
 
+    fn path_of(store: &BlobStore, hash: &ContentHash) -> PathBuf {
+        store.volumes()[0].dirs().data(hash)
+    }
+
     /// Sizes around groups and reads.
     const SIZES: [usize; 6] = [
         0,
@@ -237,7 +250,7 @@ mod tests {
             let source = dir.path().join("17");
             fs::write(&source, &bytes).unwrap();
             let outboard_of = |store: BlobStore| async move {
-                let path = Dirs::outboard_of(&store.data_path(&hash));
+                let path = Dirs::outboard_of(&path_of(&store, &hash));
                 fs::read(path).ok()
             };
             let uploaded = BlobStore::open(&dir.path().join("uploaded")).unwrap();
@@ -254,7 +267,7 @@ mod tests {
                     false => store.take_copy(&source, hash, size as u64, on_read).await,
                 };
                 taken.unwrap().commit().await.unwrap();
-                assert_eq!(fs::read(store.data_path(&hash)).unwrap(), bytes);
+                assert_eq!(fs::read(path_of(&store, &hash)).unwrap(), bytes);
                 assert_eq!(read.load(Ordering::Relaxed), size as u64);
                 let is_same = store.is_same_file(&source, hash).await.unwrap();
                 assert_eq!(is_same, is_linked);

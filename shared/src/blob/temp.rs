@@ -14,7 +14,7 @@ use super::{
     checkpoint::{Checkpoints, Observer},
     disk::Disk,
     sparse::Claim,
-    store::Dirs,
+    volume::{Dirs, Promise, Volume},
 };
 use crate::{
     hash::ContentHash,
@@ -152,6 +152,8 @@ pub(super) fn drop_on_pool<T: Send + 'static>(value: T) {
 
 /// Data and outboard of one object, complete and equal to what was asked for, but without a name.
 pub(super) struct VerifiedFiles {
+    /// Where they lie, and get their names.
+    pub(super) volume: Arc<Volume>,
     pub(super) data: TempFile,
     pub(super) outboard: Option<TempFile>,
     /// Of an object that came by groups: nobody else receives it until the files have their names.
@@ -160,6 +162,8 @@ pub(super) struct VerifiedFiles {
 
 /// Writes the pieces of one object to its temp files while hashing them.
 pub(super) struct Writer {
+    volume: Arc<Volume>,
+    _promise: Promise,
     data: TempFile,
     outboard: Option<TempFile>,
     outboard_at: u64,
@@ -170,22 +174,22 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn create(
-        disk: &Arc<dyn Disk>,
-        dirs: &Dirs,
+        volume: &Arc<Volume>,
         hash: ContentHash,
         size: u64,
     ) -> Result<Self, BlobError> {
-        let path = dirs.temp(&hash);
+        let (path, disk) = (volume.dirs().temp(&hash), volume.disk());
         let outboard = match Layout::new(size).outboard_len() {
             0 => None,
             _ => Some(TempFile::create(disk, Dirs::outboard_of(&path))?),
         };
         let data = TempFile::create(disk, path)?;
-        Ok(Self::over(data, outboard, Builder::new(size), None))
+        Ok(Self::over(volume, data, outboard, Builder::new(size), None))
     }
 
     /// A writer that goes on where the builder is; its files must be there up to that point.
     pub(super) fn over(
+        volume: &Arc<Volume>,
         data: TempFile,
         outboard: Option<TempFile>,
         builder: Builder,
@@ -194,7 +198,10 @@ impl Writer {
         // CVs that the builder still has are not in the outboard yet.
         let cvs = builder.position() / GROUP_LEN as u64 * CV_LEN as u64;
         let written = cvs.saturating_sub(builder.group_cvs_len() as u64);
+        let left = builder.layout().size() - builder.position();
         Self {
+            volume: volume.clone(),
+            _promise: volume.promise(left),
             data,
             outboard,
             outboard_at: builder.layout().top_len() + written,
@@ -209,6 +216,9 @@ impl Writer {
     }
 
     pub(super) fn write(&mut self, pieces: &[Bytes]) -> Result<(), BlobError> {
+        if !pieces.is_empty() {
+            self.volume.check_writable()?;
+        }
         let limit = self.builder.layout().size();
         for piece in pieces {
             self.builder
@@ -309,6 +319,7 @@ impl Writer {
             outboard.write_at(&built.top, 0)?;
         }
         Ok(VerifiedFiles {
+            volume: self.volume,
             data: self.data,
             outboard: self.outboard,
             _claim: None,

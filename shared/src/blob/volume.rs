@@ -1,0 +1,624 @@
+//! [`Volume`]: one directory of blobs on one device: where things lie in it, and how files get their
+//! names and lose them.
+
+use std::{
+    collections::HashSet,
+    ffi::{OsStr, OsString},
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use rustix::fs::{FlockOperation, flock};
+
+use super::{
+    BlobError, Disk, Stored,
+    health::{Condition, Health, Trouble, Watched, is_device_error},
+    registry::{Marker, is_absent},
+    resumable,
+    temp::{TempFile, VerifiedFiles},
+};
+use crate::{hash::ContentHash, verified::Layout};
+
+/// What an outboard's name has behind that of its data.
+pub(super) const OUTBOARD_SUFFIX: &str = ".ob";
+
+/// One directory of blobs.
+pub(super) struct Volume {
+    dirs: Dirs,
+    /// Every answer of it is heard by `health`.
+    disk: Arc<dyn Disk>,
+    health: Arc<Health>,
+    marker: Marker,
+    /// Held while the names of a blob's two files change, so that they change together.
+    naming: Mutex<()>,
+    /// Locked as long as the store is open; `None` if it was out since the start.
+    lock: Mutex<Option<File>>,
+    /// Bytes that objects on their way in will still write.
+    promised: Arc<AtomicU64>,
+    /// New objects leave so many bytes free, if another directory has more room.
+    floor: AtomicU64,
+    /// How often something could not be had because this directory was out.
+    unavailable: AtomicU64,
+    /// Held while somebody looks: a device that hangs must not gather threads.
+    looking: Mutex<()>,
+}
+
+/// So many bytes will still be written to a volume, as long as this lives.
+pub(super) struct Promise {
+    bytes: u64,
+    promised: Arc<AtomicU64>,
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.promised.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Volume {
+    /// Opens a directory, which is created if need be, and sweeps what an earlier process left in it.
+    pub(super) fn open(dir: &Path, disk: Arc<dyn Disk>, marker: Marker) -> Result<Self, BlobError> {
+        let volume = Self::closed(dir, disk, marker, Condition::Good);
+        volume.prepare()?;
+        Ok(volume)
+    }
+
+    /// A directory that cannot be used now. [`probe`](Self::probe) opens it when it is back.
+    pub(super) fn closed(
+        dir: &Path,
+        disk: Arc<dyn Disk>,
+        marker: Marker,
+        condition: Condition,
+    ) -> Self {
+        let health = Arc::new(Health::default());
+        health.set(dir, condition);
+        let disk = Arc::new(Watched {
+            disk,
+            health: health.clone(),
+            root: dir.into(),
+        });
+        Self {
+            dirs: Dirs::new(dir),
+            disk,
+            health,
+            marker,
+            naming: Mutex::new(()),
+            lock: Mutex::new(None),
+            promised: Arc::default(),
+            floor: AtomicU64::new(0),
+            unavailable: AtomicU64::new(0),
+            looking: Mutex::new(()),
+        }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.dirs.root
+    }
+
+    pub(super) fn dirs(&self) -> &Dirs {
+        &self.dirs
+    }
+
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Refuses to write when nothing may be written here.
+    pub(super) fn check_writable(&self) -> Result<(), BlobError> {
+        match self.health.is_open() {
+            true => Ok(()),
+            false => Err(BlobError::ReadOnly {
+                dir: self.root().into(),
+            }),
+        }
+    }
+
+    /// A write past the [`Disk`] failed.
+    pub(super) fn saw_write_fail(&self, error: &io::Error) {
+        self.health.saw_write_fail(self.root(), error);
+    }
+
+    /// An object of so many bytes is on its way in.
+    pub(super) fn promise(&self, bytes: u64) -> Promise {
+        self.promised.fetch_add(bytes, Ordering::Relaxed);
+        Promise {
+            bytes,
+            promised: self.promised.clone(),
+        }
+    }
+
+    /// Bytes that are free, not promised, and above the floor, as far as is known.
+    pub(super) fn room(&self) -> u64 {
+        let promised = self.promised.load(Ordering::Relaxed);
+        let kept = promised.saturating_add(self.floor.load(Ordering::Relaxed));
+        self.health.free_bytes().saturating_sub(kept)
+    }
+
+    pub(super) fn set_floor(&self, bytes: u64) {
+        self.floor.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Looks how the directory is, measures its room, and opens it if it is back. If somebody is
+    /// looking already, nothing is known anew.
+    pub(super) fn probe(&self) {
+        if let Some(_looking) = self.looking.try_lock() {
+            let condition = self.look();
+            self.health.set(self.root(), condition);
+        }
+    }
+
+    fn look(&self) -> Condition {
+        if let Err(trouble) = self.find_marker() {
+            return Condition::Out(trouble);
+        }
+        let is_read_only = match self.disk.space(self.root()) {
+            Ok((space, is_read_only)) => {
+                self.health.set_space(Some(space));
+                is_read_only
+            }
+            Err(error) => return Condition::Out(Trouble::Failing(error.to_string())),
+        };
+        if is_read_only {
+            return Condition::ReadOnly(Trouble::FileSystemReadOnly);
+        }
+        let was = self.health.condition();
+        match was {
+            Condition::Good => was,
+            Condition::ReadOnly(_) => self.try_to_write().unwrap_or(was),
+            Condition::Out(_) => match self.come_back() {
+                Ok(()) => self.try_to_write().unwrap_or(Condition::Good),
+                Err(error) => Condition::Out(Trouble::Failing(error.to_string())),
+            },
+        }
+    }
+
+    /// Is this the directory it was? One quick read.
+    fn find_marker(&self) -> Result<(), Trouble> {
+        match Marker::read(&*self.disk, self.root()) {
+            Ok(Some(marker)) if marker == self.marker => Ok(()),
+            Ok(Some(_)) => Err(Trouble::Exchanged),
+            Ok(None) => Err(Trouble::Vanished),
+            Err(error) => Err(Trouble::Failing(error.to_string())),
+        }
+    }
+
+    /// A file was not found, or could not be read. Says whether that may be believed: not if the
+    /// whole directory is gone.
+    pub(super) fn is_there(&self) -> bool {
+        if !self.health.condition().is_readable() {
+            return false;
+        }
+        match self.find_marker() {
+            Ok(()) => true,
+            Err(trouble) => {
+                self.health.set(self.root(), Condition::Out(trouble));
+                false
+            }
+        }
+    }
+
+    /// Writes a little. `None` if that cannot be tried now.
+    fn try_to_write(&self) -> Option<Condition> {
+        let path = self.dirs.tmp().join("probe");
+        let written = (|| {
+            let file = self.disk.create(&path)?;
+            self.disk.write_at(&file, b"probe", 0)?;
+            self.disk.sync(&file)?;
+            self.disk.remove(&path)
+        })();
+        match written {
+            Ok(()) => Some(Condition::Good),
+            // A full disk is a matter of room.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => Some(Condition::Good),
+            Err(error) => {
+                // What is left of an earlier probe must not be in the way of the next.
+                let _left = fs::remove_file(&path);
+                let trouble = match error.kind() {
+                    io::ErrorKind::ReadOnlyFilesystem => Trouble::FileSystemReadOnly,
+                    _ if is_device_error(&error) => Trouble::Failing(error.to_string()),
+                    _ => return None,
+                };
+                Some(Condition::ReadOnly(trouble))
+            }
+        }
+    }
+
+    /// The directory is there again, perhaps for the first time in this process.
+    fn come_back(&self) -> Result<(), BlobError> {
+        let held = self.lock.lock();
+        let path = self.dirs.lock();
+        match &*held {
+            Some(lock) => {
+                let identity = |meta: fs::Metadata| (meta.dev(), meta.ino());
+                let is_same =
+                    lock.metadata().map(identity).ok() == fs::metadata(&path).map(identity).ok();
+                if is_same {
+                    return Ok(());
+                }
+                // The device was away for good: others may have locked it.
+                drop(held);
+                let lock = self.take_lock()?;
+                *self.lock.lock() = Some(lock);
+                Ok(())
+            }
+            None => {
+                drop(held);
+                self.prepare()
+            }
+        }
+    }
+
+    fn unusable(&self, what: &Path, error: &io::Error) -> BlobError {
+        BlobError::Unusable {
+            dir: self.root().into(),
+            reason: format!(
+                "{}: {error}; give a directory that this user can write to",
+                what.display()
+            ),
+        }
+    }
+
+    /// Makes the directories, takes the lock, removes leftovers. A file system that is mounted
+    /// read-only is used as it is.
+    fn prepare(&self) -> Result<(), BlobError> {
+        let is_new = !self.dirs.uploads().exists();
+        let dirs = &self.dirs;
+        for path in [dirs.blobs(), dirs.tmp(), dirs.partials(), dirs.uploads()] {
+            if !path.is_dir() {
+                fs::create_dir_all(&path).map_err(|error| self.unusable(&path, &error))?;
+            }
+        }
+        *self.lock.lock() = Some(self.take_lock()?);
+        let device = |path: PathBuf| {
+            fs::metadata(&path)
+                .map(|meta| meta.dev())
+                .map_err(|error| self.unusable(&path, &error))
+        };
+        let blobs = device(dirs.blobs())?;
+        if blobs != device(dirs.tmp())? || blobs != device(dirs.uploads())? {
+            let reason = "blobs/, tmp/ and uploads/ are on different devices; they must be on one, for files move between them";
+            return Err(BlobError::Unusable {
+                dir: self.root().into(),
+                reason: reason.into(),
+            });
+        }
+        if let Ok((space, is_read_only)) = self.disk.space(self.root()) {
+            self.health.set_space(Some(space));
+            if is_read_only {
+                let trouble = Trouble::FileSystemReadOnly;
+                self.health.set(self.root(), Condition::ReadOnly(trouble));
+                return Ok(());
+            }
+        }
+        if Marker::read(&*self.disk, self.root())
+            .ok()
+            .flatten()
+            .as_ref()
+            != Some(&self.marker)
+        {
+            let written = self.marker.write(self.root());
+            written.map_err(|error| self.unusable(self.root(), &error))?;
+        }
+        self.make_shards(is_new)?;
+        self.sweep()
+    }
+
+    fn take_lock(&self) -> Result<File, BlobError> {
+        let path = self.dirs.lock();
+        let opened = match File::open(&path) {
+            // Held open to read only: a file open for writing would keep the file system from being
+            // mounted read-only.
+            Err(error) if is_absent(&error) => File::create(&path).and_then(|_| File::open(&path)),
+            opened => opened,
+        };
+        let lock = opened.map_err(|error| self.unusable(&path, &error))?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(lock),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(BlobError::InUse {
+                dir: self.root().into(),
+            }),
+            Err(error) => Err(self.unusable(&path, &error.into())),
+        }
+    }
+
+    /// Opens a file to read it; looks at the whole directory when the device fails.
+    pub(super) fn open_file(&self, path: &Path) -> Result<Option<(File, u64)>, BlobError> {
+        let answer = open_file_on(&*self.disk, path);
+        if let Err(BlobError::Io { source, .. }) = &answer
+            && is_device_error(source)
+            && !self.is_there()
+        {
+            // Those that are out are told apart when nobody else has it.
+            return Ok(None);
+        }
+        answer
+    }
+
+    /// How often something could not be had because this directory was out.
+    pub(super) fn unavailable_count(&self) -> u64 {
+        self.unavailable.load(Ordering::Relaxed)
+    }
+
+    /// What this directory holds cannot be had now.
+    pub(super) fn unavailable(&self) -> BlobError {
+        self.unavailable.fetch_add(1, Ordering::Relaxed);
+        let reason = match self.health.condition().trouble() {
+            Some(trouble) => trouble.to_string(),
+            None => "it was out a moment ago".into(),
+        };
+        BlobError::Unavailable {
+            dir: self.root().into(),
+            reason,
+        }
+    }
+
+    /// The blob's files, opened.
+    pub(super) fn find(&self, hash: ContentHash) -> Result<Option<Found>, BlobError> {
+        let path = self.dirs.data(&hash);
+        let Some((file, size)) = self.open_file(&path)? else {
+            return Ok(None);
+        };
+        let outboard_len = Layout::new(size).outboard_len();
+        let outboard = match outboard_len {
+            0 => None,
+            _ => self
+                .open_file(&Dirs::outboard_of(&path))?
+                .filter(|(_, len)| *len == outboard_len),
+        };
+        let outboard_is_whole = outboard_len == 0 || outboard.is_some();
+        let outboard = outboard.map(|(file, _)| Arc::new(file));
+        let stored = Stored {
+            hash,
+            size,
+            path,
+            file: Arc::new(file),
+            outboard,
+            outboard_len,
+        };
+        Ok(Some(Found {
+            stored,
+            outboard_is_whole,
+        }))
+    }
+
+    /// Makes verified files durable and gives them their names.
+    pub(super) fn publish(
+        &self,
+        hash: ContentHash,
+        mut files: VerifiedFiles,
+    ) -> Result<Option<Found>, BlobError> {
+        let path = self.dirs.data(&hash);
+        if let Some(outboard) = &files.outboard {
+            outboard.sync()?;
+        }
+        files.data.sync()?;
+        let found = {
+            let _naming = self.naming.lock();
+            if let Some(outboard) = &mut files.outboard {
+                outboard.publish(&Dirs::outboard_of(&path))?;
+            }
+            files.data.publish(&path)?;
+            self.find(hash)?
+        };
+        self.sync_shard(&path)?;
+        Ok(found)
+    }
+
+    /// Gives a verified and synced outboard its name, if its data is there; says whether it is.
+    pub(super) fn name_outboard(
+        &self,
+        hash: &ContentHash,
+        outboard: &mut TempFile,
+    ) -> Result<bool, BlobError> {
+        let data = self.dirs.data(hash);
+        {
+            let _naming = self.naming.lock();
+            if self.open_file(&data)?.is_none() {
+                return Ok(false);
+            }
+            outboard.publish(&Dirs::outboard_of(&data))?;
+        }
+        self.sync_shard(&data).map(|()| true)
+    }
+
+    /// Removes a blob; says whether it was there.
+    pub(super) fn unlink(&self, hash: &ContentHash) -> Result<bool, BlobError> {
+        let path = self.dirs.data(hash);
+        let was_there = {
+            let _naming = self.naming.lock();
+            // The data first: without it there is no blob, whatever else is left.
+            let was_there = self.remove_if_there(&path)?;
+            self.remove_if_there(&Dirs::outboard_of(&path))?;
+            was_there
+        };
+        if was_there {
+            self.sync_shard(&path)?;
+        }
+        Ok(was_there)
+    }
+
+    pub(super) fn remove_if_there(&self, path: &Path) -> Result<bool, BlobError> {
+        match self.disk.remove(path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(BlobError::io("remove", path, error)),
+        }
+    }
+
+    /// All blobs with their sizes, in no order.
+    pub(super) fn list(&self) -> Result<Vec<(ContentHash, u64)>, BlobError> {
+        let mut blobs = Vec::new();
+        for first_byte in 0..=u8::MAX {
+            for (name, path) in read_dir(&self.dirs.shard(first_byte))? {
+                let Some(hash) = name
+                    .to_str()
+                    .and_then(|name| name.parse::<ContentHash>().ok())
+                else {
+                    continue;
+                };
+                match fs::metadata(&path) {
+                    Ok(meta) => blobs.push((hash, meta.len())),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(BlobError::io("look at", &path, error)),
+                }
+            }
+        }
+        Ok(blobs)
+    }
+
+    fn sync_shard(&self, data: &Path) -> Result<(), BlobError> {
+        self.sync_dir(data.parent().unwrap_or(data))
+    }
+
+    pub(super) fn sync_dir(&self, dir: &Path) -> Result<(), BlobError> {
+        let synced = self.disk.sync_dir(dir);
+        synced.map_err(|error| BlobError::io("make durable", dir, error))
+    }
+
+    /// All directories exist from the start, so that a commit never has to make one durable.
+    fn make_shards(&self, mut any_new: bool) -> Result<(), BlobError> {
+        for first_byte in 0..=u8::MAX {
+            let shard = self.dirs.shard(first_byte);
+            match fs::create_dir(&shard) {
+                Ok(()) => any_new = true,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(BlobError::io("create", &shard, error)),
+            }
+        }
+        if any_new {
+            self.sync_dir(&self.dirs.blobs())?;
+            self.sync_dir(self.root())?;
+        }
+        Ok(())
+    }
+
+    /// Remove what a crash left behind: temp files, uploads that were never acknowledged, and
+    /// outboards whose data was never named.
+    fn sweep(&self) -> Result<(), BlobError> {
+        let mut leftovers: Vec<PathBuf> = read_dir(&self.dirs.tmp())?
+            .into_iter()
+            .map(|(_, path)| path)
+            .chain(resumable::unnoted(&self.dirs)?)
+            .collect();
+        for first_byte in 0..=u8::MAX {
+            let entries = read_dir(&self.dirs.shard(first_byte))?;
+            let names: HashSet<&OsStr> = entries.iter().map(|(name, _)| name.as_os_str()).collect();
+            for (name, path) in &entries {
+                let data = name
+                    .to_str()
+                    .and_then(|name| name.strip_suffix(OUTBOARD_SUFFIX));
+                if data.is_some_and(|data| !names.contains(OsStr::new(data))) {
+                    leftovers.push(path.clone());
+                }
+            }
+        }
+        for path in &leftovers {
+            self.remove_if_there(path)?;
+        }
+        if !leftovers.is_empty() {
+            tracing::info!(files = leftovers.len(), dir = %self.root().display(), "removed leftovers of an earlier run");
+        }
+        Ok(())
+    }
+}
+
+/// A blob that was opened, and whether its outboard has the length it should have.
+pub(super) struct Found {
+    pub(super) stored: Stored,
+    pub(super) outboard_is_whole: bool,
+}
+
+/// Where things lie.
+pub(super) struct Dirs {
+    root: PathBuf,
+    temp_count: AtomicU64,
+}
+
+impl Dirs {
+    pub(super) fn new(root: &Path) -> Self {
+        Self {
+            root: root.into(),
+            temp_count: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn blobs(&self) -> PathBuf {
+        self.root.join("blobs")
+    }
+
+    pub(super) fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    pub(super) fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    pub(super) fn partials(&self) -> PathBuf {
+        self.root.join("partial")
+    }
+
+    /// The data of an object that comes by groups; it keeps its name over restarts.
+    pub(super) fn partial(&self, hash: &ContentHash) -> PathBuf {
+        self.partials().join(hash.to_string())
+    }
+
+    pub(super) fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    fn shard(&self, first_byte: u8) -> PathBuf {
+        self.blobs().join(format!("{first_byte:02x}"))
+    }
+
+    pub(super) fn data(&self, hash: &ContentHash) -> PathBuf {
+        self.shard(hash.0[0]).join(hash.to_string())
+    }
+
+    pub(super) fn outboard_of(data: &Path) -> PathBuf {
+        let mut name = data.as_os_str().to_owned();
+        name.push(OUTBOARD_SUFFIX);
+        name.into()
+    }
+
+    /// A new name in the temp directory. The store is locked and its temp directory was emptied when
+    /// it was opened, so a count makes it unique.
+    pub(super) fn temp(&self, hash: &ContentHash) -> PathBuf {
+        let number = self.temp_count.fetch_add(1, Ordering::Relaxed);
+        self.tmp().join(format!("{hash}.{number}"))
+    }
+}
+
+/// A file and its length. `None` if it is not there.
+pub(super) fn open_file_on(disk: &dyn Disk, path: &Path) -> Result<Option<(File, u64)>, BlobError> {
+    let file = match disk.open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(BlobError::io("open", path, error)),
+    };
+    let len = file
+        .metadata()
+        .map_err(|error| BlobError::io("look at", path, error))?
+        .len();
+    Ok(Some((file, len)))
+}
+
+pub(super) fn read_dir(dir: &Path) -> Result<Vec<(OsString, PathBuf)>, BlobError> {
+    let read = || -> io::Result<_> {
+        fs::read_dir(dir)?
+            .map(|entry| entry.map(|entry| (entry.file_name(), entry.path())))
+            .collect()
+    };
+    read().map_err(|error| BlobError::io("read", dir, error))
+}
