@@ -42,7 +42,6 @@ pub enum Which {
 
 /// Everything that runs.
 pub struct Rig {
-    dir: TempDir,
     /// Who is measured, in this order in every round.
     pub measured: Vec<Which>,
     ports: Ports,
@@ -52,6 +51,8 @@ pub struct Rig {
     _origin: Server,
     http: reqwest::Client,
     version: u64,
+    /// The last to go: the servers write into it while they live.
+    dir: TempDir,
 }
 
 struct Ports {
