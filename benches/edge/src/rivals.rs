@@ -66,6 +66,8 @@ sub vcl_backend_response {{ set beresp.ttl = 1d; set beresp.do_stream = true; }}
     command.arg("-F").arg("-n").arg(&dir).arg("-f").arg(&file);
     command.args(["-a", &format!("127.0.0.1:{port}"), "-s", "malloc,6g"]);
     command.args(["-p", "listen_depth=4096", "-p", "thread_pool_max=4000"]);
+    // By default it turns away most of a thousand who come at once.
+    command.args(["-p", "thread_pool_min=600", "-p", "thread_queue_limit=2000"]);
     Server::start(&mut command)
 }
 
