@@ -17,6 +17,7 @@
 //! | [`api`] | what nodes say over HTTP: paths, error body, wire types, and the client between nodes |
 //! | [`config`] | file < environment < flags, errors that name key and layer, sizes and times as people write them |
 //! | [`cli`] | what the nodes' command lines have in common |
+//! | [`doctor`] | what the nodes' `doctor` commands look at |
 //! | [`graphiql`] | the page on which people try a GraphQL endpoint out, self-contained |
 //! | [`paged`] | a sorted map that is little larger than its entries |
 //! | [`range`] | HTTP byte ranges, pure |
@@ -31,6 +32,7 @@ pub mod blob;
 pub mod chain;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod fetch;
 pub mod graphiql;
 pub mod hash;

@@ -52,6 +52,11 @@ impl OperatorMetadata {
     pub fn from_event(bytes: &[u8]) -> Result<Self, MetadataError> {
         decode("operator metadata", bytes)
     }
+
+    /// As the chain keeps it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.encode_to_vec()
+    }
 }
 
 /// Where a node stands.
@@ -100,6 +105,11 @@ impl DistributionBucketFamilyMetadata {
     /// Decodes the bytes of a metadata event.
     pub fn from_event(bytes: &[u8]) -> Result<Self, MetadataError> {
         decode("distribution bucket family metadata", bytes)
+    }
+
+    /// As the chain keeps it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.encode_to_vec()
     }
 }
 

@@ -1,4 +1,4 @@
-//! How a node reads from a storage node: version, status, an object's bytes and its outboard, with
+//! How a node reads from a storage node, or from an edge what that has in its cache: version, status, an object's bytes and its outboard, with
 //! time-outs at each stage, and errors that know whose fault they are.
 
 use std::{sync::Once, time::Duration};
@@ -6,7 +6,10 @@ use std::{sync::Once, time::Duration};
 use reqwest::{StatusCode, header};
 use serde::de::DeserializeOwned;
 
-use super::{HOST_ID_HEADER, download::Download, error::ErrorBody, file_path, outboard_path, wire};
+use super::{
+    HOST_ID_HEADER, asset_path, download::Download, error::ErrorBody, file_path, outboard_path,
+    wire,
+};
 use crate::{ids::ObjectId, range::ByteRange};
 
 /// Longest JSON body read from another node.
@@ -49,11 +52,21 @@ pub struct HttpPool {
     options: HttpOptions,
 }
 
-/// Reads from one storage node. Cheap to clone.
+/// Reads from one storage node, or from one edge. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct StorageClient {
     pool: HttpPool,
     root: reqwest::Url,
+    role: Role,
+}
+
+/// What kind of node is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A storage node.
+    Storage,
+    /// An edge, only for what it has: the request makes it fetch nothing.
+    Edge,
 }
 
 /// What a storage node says of an object in answer to HEAD.
@@ -215,6 +228,16 @@ impl HttpPool {
     /// A client for the storage node whose HTTP root this is, as operators publish it
     /// (`http://host:3333/`, with or without the slash or `/api/v1` at the end).
     pub fn storage_node(&self, endpoint: &str) -> Result<StorageClient, FetchError> {
+        self.client(endpoint, Role::Storage)
+    }
+
+    /// A client for the edge whose HTTP root this is. Of an object that the edge has not cached it
+    /// says that the edge does not hold it.
+    pub fn edge(&self, endpoint: &str) -> Result<StorageClient, FetchError> {
+        self.client(endpoint, Role::Edge)
+    }
+
+    fn client(&self, endpoint: &str, role: Role) -> Result<StorageClient, FetchError> {
         let refuse = |cause: String| FetchError::BadEndpoint {
             url: endpoint.to_owned(),
             cause,
@@ -232,6 +255,7 @@ impl HttpPool {
         Ok(StorageClient {
             pool: self.clone(),
             root,
+            role,
         })
     }
 
@@ -281,13 +305,27 @@ impl StorageClient {
         })
     }
 
+    /// Does an edge have all of the object in its cache?
+    pub async fn has_cached(&self, object: ObjectId) -> Result<bool, FetchError> {
+        let path = asset_path(object);
+        match self.send(reqwest::Method::HEAD, &path, None).await {
+            Ok(head) => Ok(head.headers().get("x-cache").is_some_and(|it| it == "hit")),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The object's bytes, or this range of them.
     pub async fn download(
         &self,
         object: ObjectId,
         range: Option<ByteRange>,
     ) -> Result<Download, FetchError> {
-        self.get(&file_path(object), range).await
+        let path = match self.role {
+            Role::Storage => file_path(object),
+            Role::Edge => asset_path(object),
+        };
+        self.get(&path, range).await
     }
 
     /// The object's outboard, or this range of it.
@@ -296,7 +334,14 @@ impl StorageClient {
         object: ObjectId,
         range: Option<ByteRange>,
     ) -> Result<Download, FetchError> {
-        self.get(&outboard_path(object), range).await
+        match self.role {
+            Role::Storage => self.get(&outboard_path(object), range).await,
+            Role::Edge => Err(FetchError::Status {
+                url: self.root.to_string(),
+                status: StatusCode::NOT_FOUND,
+                message: "edges give no outboards".to_owned(),
+            }),
+        }
     }
 
     async fn get(&self, path: &str, range: Option<ByteRange>) -> Result<Download, FetchError> {
@@ -336,6 +381,9 @@ impl StorageClient {
         if let Some(range) = range {
             request = request.header(header::RANGE, range.header_value());
         }
+        if self.role == Role::Edge {
+            request = request.header(header::CACHE_CONTROL, "only-if-cached");
+        }
         let allowed = options.connect_timeout + options.first_byte_timeout;
         let url = url.to_string();
         let response = match tokio::time::timeout(allowed, request.send()).await {
@@ -357,10 +405,16 @@ impl StorageClient {
             }
         };
         if response.status().is_success() {
-            Ok(response)
-        } else {
-            Err(refusal(url, response, options).await)
+            return Ok(response);
         }
+        let mut refusal = refusal(url, response, options).await;
+        if let (Role::Edge, FetchError::Status { status, .. }) = (self.role, &mut refusal)
+            && [StatusCode::GATEWAY_TIMEOUT, StatusCode::MISDIRECTED_REQUEST].contains(status)
+        {
+            // Not cached, not distributed: for a reader it does not hold the object.
+            *status = StatusCode::NOT_FOUND;
+        }
+        Err(refusal)
     }
 }
 

@@ -15,6 +15,8 @@ pub enum ErrorKind {
     UnknownObject,
     /// This node does not hold the object.
     NotHeld,
+    /// The object is not in the cache, and the client wants only what is.
+    NotCached,
     /// The object exists on chain, but nobody has uploaded it yet.
     NotAccepted,
     /// Another node's business: the object is not distributed by this one.
@@ -65,6 +67,8 @@ pub enum ErrorKind {
     MethodNotAllowed,
     /// The node is at one of its limits.
     Overloaded,
+    /// The client is at one of its limits.
+    TooManyRequests,
     /// Something the node needs (chain, source, disk) is away.
     Unavailable,
     /// The sources answered wrongly or not at all.
@@ -106,7 +110,9 @@ impl ErrorKind {
             Self::TooManyFiles | Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotDistributedHere => StatusCode::MISDIRECTED_REQUEST,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::BadSource => StatusCode::BAD_GATEWAY,
+            Self::NotCached => StatusCode::GATEWAY_TIMEOUT,
             Self::BucketNotAccepting | Self::Overloaded | Self::Unavailable | Self::ReadOnly => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

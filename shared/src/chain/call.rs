@@ -7,6 +7,10 @@ use crate::ids::{
     VideoId, WorkerId,
 };
 
+mod distribution;
+
+pub use distribution::{DistributionCall, DynamicBagType};
+
 /// Size and content id of an object to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectToCreate {
@@ -51,6 +55,8 @@ pub enum Call {
         family: crate::ids::DistributionFamilyId,
         metadata: Vec<u8>,
     },
+    /// Of the lead of the distribution group and its operators.
+    Distribution(DistributionCall),
     BuyMembership {
         root_account: AccountId,
         controller_account: AccountId,

@@ -49,6 +49,12 @@ impl ChainFlags {
 #[derive(Debug, Clone, Default)]
 pub struct Overrides(toml::Table);
 
+impl From<toml::Table> for Overrides {
+    fn from(table: toml::Table) -> Self {
+        Self(table)
+    }
+}
+
 impl Overrides {
     /// Sets a key to a text; the configuration's type makes of it what the key wants.
     pub fn text(&mut self, key: &str, value: Option<String>) {

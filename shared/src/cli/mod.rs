@@ -4,6 +4,10 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`flags`] | flags that all nodes take, and how given flags become a layer of the configuration |
+//! | [`reference`] | the reference programs' names: translated, or answered with what replaces them |
+//! | [`admin`] | the way of sub-commands to a running node |
+//! | [`generate`] | completions and the manual page |
+//! | [`text`] | tables and times for people |
 //! | here | [`main`], made of [`parse`] and [`load`]; [`ConfigCommand`], [`serve`], [`fail`] |
 //!
 //! A node's `cli_main` is then one `match` over its sub-commands.
@@ -19,7 +23,11 @@ use crate::{
     telemetry::{LogConfig, init_logging},
 };
 
+pub mod admin;
 mod flags;
+pub mod generate;
+pub mod reference;
+pub mod text;
 
 pub use flags::{ChainFlags, NodeFlags, Overrides};
 
@@ -90,7 +98,24 @@ pub fn load<C: Settings>(
     file: Option<&Path>,
     overrides: Overrides,
 ) -> Result<Loaded<C>, ConfigError> {
-    let loaded: Loaded<C> = config::load(file, C::ENV_PREFIX, overrides.into_table())?;
+    checked(config::load(file, C::ENV_PREFIX, overrides.into_table())?)
+}
+
+/// [`load`] with a lowest layer that is no TOML file: its keys, and what to call where they came from.
+pub fn load_above<C: Settings>(
+    base: (toml::Table, &Path),
+    overrides: Overrides,
+) -> Result<Loaded<C>, ConfigError> {
+    let (environment, overrides) = (config::environment(), overrides.into_table());
+    checked(config::load_above(
+        Some(base),
+        C::ENV_PREFIX,
+        environment,
+        overrides,
+    )?)
+}
+
+fn checked<C: Settings>(loaded: Loaded<C>) -> Result<Loaded<C>, ConfigError> {
     let checked = loaded.config.check();
     checked.map_err(|error| ConfigError::Invalid(Box::new(error)))?;
     Ok(loaded)

@@ -114,9 +114,13 @@ pub fn load<T: DeserializeOwned>(
     env_prefix: &str,
     overrides: toml::Table,
 ) -> Result<Loaded<T>, ConfigError> {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    load_from(file, env_prefix, environment, overrides)
+    load_from(file, env_prefix, environment(), overrides)
+}
+
+/// The variables of this process whose names and values are text.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// [`load`] with the environment passed in.
@@ -126,9 +130,24 @@ pub fn load_from<T: DeserializeOwned>(
     environment: impl IntoIterator<Item = (String, String)>,
     overrides: toml::Table,
 ) -> Result<Loaded<T>, ConfigError> {
+    let base = match file {
+        Some(path) => Some((read_file(path)?, path)),
+        None => None,
+    };
+    load_above(base, env_prefix, environment, overrides)
+}
+
+/// [`load_from`] with a lowest layer that comes from elsewhere than a TOML file: its keys, and what
+/// to call where they came from.
+pub fn load_above<T: DeserializeOwned>(
+    base: Option<(toml::Table, &Path)>,
+    env_prefix: &str,
+    environment: impl IntoIterator<Item = (String, String)>,
+    overrides: toml::Table,
+) -> Result<Loaded<T>, ConfigError> {
     let mut tree = Tree::default();
-    if let Some(path) = file {
-        tree.merge_table(read_file(path)?, &Origin::File(path.to_owned()));
+    if let Some((table, path)) = base {
+        tree.merge_table(table, &Origin::File(path.to_owned()));
     }
     let prefix = format!("{env_prefix}__");
     let mut variables: Vec<_> = environment

@@ -7,11 +7,13 @@
 //! - [`multipart`]: several ranges in one answer
 //! - [`sniff`]: media type from the first bytes
 //! - `slices`: the buffers of those bodies
-//! - [`server`]: the settings every public server of a node needs
+//! - [`server`]: what every public server of a node needs
+//! - [`openapi`]: a node's document of its interface, and the page to try it
 
 pub mod body;
 pub mod conditions;
 pub mod multipart;
+pub mod openapi;
 pub mod server;
 mod slices;
 mod sniff;

@@ -96,6 +96,7 @@ pub(super) fn dispatch(
             }
         }
         Call::SetDistributionFamilyMetadata { .. }
+        | Call::Distribution(_)
         | Call::BuyMembership { .. }
         | Call::CreateChannel { .. }
         | Call::UpdateChannel { .. }

@@ -18,6 +18,8 @@ use crate::{
     ids::{DistributionBucketId, ObjectId, StorageBucketId},
 };
 
+mod distribution;
+
 /// The arguments of a call, encoded already.
 pub(super) struct Arguments(Vec<u8>);
 
@@ -128,6 +130,50 @@ enum StorageCall {
     update_distribution_bucket_mode {
         bucket_id: RawDistributionBucket,
         distributing: bool,
+    },
+    create_distribution_bucket_family,
+    delete_distribution_bucket_family {
+        family_id: u64,
+    },
+    create_distribution_bucket {
+        family_id: u64,
+        accepting_new_bags: bool,
+    },
+    delete_distribution_bucket {
+        bucket_id: RawDistributionBucket,
+    },
+    update_distribution_bucket_status {
+        bucket_id: RawDistributionBucket,
+        accepting_new_bags: bool,
+    },
+    update_distribution_buckets_for_bag {
+        bag_id: RawBag,
+        family_id: u64,
+        add_buckets_indices: BTreeSet<u64>,
+        remove_buckets_indices: BTreeSet<u64>,
+    },
+    update_distribution_buckets_per_bag_limit {
+        new_limit: u32,
+    },
+    update_families_in_dynamic_bag_creation_policy {
+        dynamic_bag_type: distribution::RawBagType,
+        families: Vec<(u64, u32)>,
+    },
+    invite_distribution_bucket_operator {
+        bucket_id: RawDistributionBucket,
+        operator_worker_id: u64,
+    },
+    cancel_distribution_bucket_operator_invite {
+        bucket_id: RawDistributionBucket,
+        operator_worker_id: u64,
+    },
+    remove_distribution_bucket_operator {
+        bucket_id: RawDistributionBucket,
+        operator_worker_id: u64,
+    },
+    accept_distribution_bucket_invitation {
+        worker_id: u64,
+        bucket_id: RawDistributionBucket,
     },
     update_storage_buckets_for_bag {
         bag_id: RawBag,
@@ -326,6 +372,7 @@ impl From<Call> for RuntimeCall {
                     metadata,
                 })
             }
+            Call::Distribution(call) => Self::Storage(call.into()),
             Call::UpdateDistributionBucketMode {
                 bucket,
                 distributing,

@@ -1,0 +1,126 @@
+//! Ports of this machine, and what the node behind one says.
+
+use std::{io, net::SocketAddr};
+
+use serde_json::Value;
+use tokio::time::Duration;
+
+use super::Finding;
+
+/// Longest wait for an answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The node cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswered {
+    /// No answer.
+    #[error(
+        "{url} does not answer: start the node, or give the --listen and --admin-listen it runs with"
+    )]
+    Silent {
+        /// What was asked.
+        url: String,
+        /// Why.
+        #[source]
+        cause: reqwest::Error,
+    },
+    /// An answer that is no JSON.
+    #[error("{url} answers something else than a node")]
+    Foreign {
+        /// What was asked.
+        url: String,
+        /// Why.
+        #[source]
+        cause: reqwest::Error,
+    },
+}
+
+/// Can the port be bound, or is it ours already?
+pub fn port(name: &'static str, address: SocketAddr, is_running: bool) -> Finding {
+    let bound = std::net::TcpListener::bind(address).map(drop);
+    match (bound, is_running) {
+        (Ok(()), false) => Finding::good(name, format!("{address} is free")),
+        (Ok(()), true) => Finding::warning(
+            name,
+            format!("{address} is free although the node runs"),
+            "it runs with another configuration than doctor was given",
+        ),
+        (Err(error), true) if error.kind() == io::ErrorKind::AddrInUse => {
+            Finding::good(name, format!("{address} is taken, as the node runs"))
+        }
+        (Err(error), _) => {
+            let remedy = match error.kind() {
+                io::ErrorKind::AddrInUse => {
+                    format!(
+                        "another program uses it: ss -ltnp 'sport = :{}'",
+                        address.port()
+                    )
+                }
+                io::ErrorKind::PermissionDenied => {
+                    "ports below 1024 are root's: take a higher one behind a proxy".into()
+                }
+                _ => "is the address one of this machine?".into(),
+            };
+            Finding::bad(name, format!("{address}: {error}"), remedy)
+        }
+    }
+}
+
+/// JSON from this machine; any status.
+pub async fn get(url: String) -> Result<Value, Unanswered> {
+    crate::api::install_tls_provider();
+    let silent = |cause| Unanswered::Silent {
+        url: url.clone(),
+        cause,
+    };
+    let client = reqwest::Client::builder()
+        .timeout(ANSWER_TIMEOUT)
+        .no_proxy();
+    let client = client.build().map_err(silent)?;
+    let answer = client.get(&url).send().await.map_err(silent)?;
+    let foreign = |cause| Unanswered::Foreign {
+        url: url.clone(),
+        cause,
+    };
+    answer.json().await.map_err(foreign)
+}
+
+/// An address of this machine for one to listen on: "all" is reached at loopback.
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        let loopback: std::net::IpAddr = match address.is_ipv4() {
+            true => std::net::Ipv4Addr::LOCALHOST.into(),
+            false => std::net::Ipv6Addr::LOCALHOST.into(),
+        };
+        address.set_ip(loopback);
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Verdict;
+
+    #[test]
+    fn a_port_is_free_taken_or_ours() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = listener.local_addr().unwrap();
+        assert_eq!(port("p", taken, false).verdict, Verdict::Bad);
+        assert_eq!(port("p", taken, true).verdict, Verdict::Good);
+        drop(listener);
+        assert_eq!(port("p", taken, false).verdict, Verdict::Good);
+        assert_eq!(port("p", taken, true).verdict, Verdict::Warning);
+    }
+
+    #[test]
+    fn all_addresses_are_reached_at_loopback() {
+        for (listen, reached) in [
+            ("0.0.0.0:3333", "127.0.0.1:3333"),
+            ("[::]:3333", "[::1]:3333"),
+            ("10.0.0.1:1", "10.0.0.1:1"),
+        ] {
+            assert_eq!(reachable(listen.parse().unwrap()), reached.parse().unwrap());
+        }
+    }
+}

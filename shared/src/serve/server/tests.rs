@@ -1,0 +1,385 @@
+//! Public servers with real clients: limits, slow clients, TLS and HTTP/2, changing certificates, and
+//! the way they end.
+
+use std::io::Read;
+
+use actix_web::{App, HttpResponse, dev::ServerHandle, web};
+use bytes::Bytes;
+use futures::stream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::Notify,
+};
+
+use super::*;
+
+/// A server with three routes: a word, a body without end, and one that ends when it is told to.
+struct Running {
+    public: PublicServer,
+    registry: Registry,
+    address: SocketAddr,
+    handle: ServerHandle,
+    finish: Arc<Notify>,
+}
+
+impl Running {
+    async fn start(limits: HttpLimits, tls: Option<&TlsFiles>) -> Self {
+        let registry = Registry::new();
+        let public = PublicServer::prepare(&limits, tls, &registry)
+            .await
+            .unwrap();
+        let finish = Arc::new(Notify::new());
+        let (door, told) = (public.door(), finish.clone());
+        let server = HttpServer::new(move || {
+            let told = told.clone();
+            let endless = || async {
+                let piece = Ok::<_, actix_web::Error>(Bytes::from(vec![7; 65_536]));
+                HttpResponse::Ok().streaming(
+                    stream::repeat_with(move || piece.as_ref().unwrap().clone()).map_ok(),
+                )
+            };
+            let slow = move || {
+                let told = told.clone();
+                async move {
+                    let first = stream::iter([Bytes::from_static(b"begin ")]);
+                    let rest = stream::once(async move {
+                        told.notified().await;
+                        Bytes::from_static(b"end")
+                    });
+                    HttpResponse::Ok().streaming(first.chain(rest).map_ok())
+                }
+            };
+            App::new()
+                .wrap(door.clone())
+                .route("/", web::get().to(|| async { "word" }))
+                .route("/endless", web::get().to(endless))
+                .route("/slow", web::get().to(slow))
+        });
+        let (address, server) = public.bind(server, ([127, 0, 0, 1], 0).into()).unwrap();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        Self {
+            public,
+            registry,
+            address,
+            handle,
+            finish,
+        }
+    }
+
+    /// The value of a metric, summed over its labels.
+    fn metric(&self, name: &str) -> f64 {
+        let families = self.registry.gather();
+        let metrics = families.iter().filter(|family| family.name() == name);
+        metrics
+            .flat_map(|family| family.get_metric())
+            .map(|metric| metric.get_gauge().get_value() + metric.get_counter().get_value())
+            .sum()
+    }
+
+    async fn until(&self, name: &str, value: f64) {
+        while self.metric(name) != value {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// A connection that has sent this request.
+    async fn connect(&self, head: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let head = format!("{head}\r\nhost: test\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    }
+
+    /// The first answer on a connection, as text.
+    async fn answer(&self, head: &str) -> String {
+        let mut stream = self.connect(head).await;
+        read_some(&mut stream).await
+    }
+}
+
+/// Everything stream items need to be bodies: no errors.
+trait MapOk: futures::Stream<Item = Bytes> + Sized {
+    fn map_ok(self) -> impl futures::Stream<Item = Result<Bytes, actix_web::Error>> {
+        futures::StreamExt::map(self, Ok)
+    }
+}
+impl<S: futures::Stream<Item = Bytes>> MapOk for S {}
+use futures::StreamExt as _;
+
+async fn read_some(stream: &mut TcpStream) -> String {
+    let mut bytes = vec![0; 4096];
+    let len = stream.read(&mut bytes).await.unwrap();
+    String::from_utf8_lossy(&bytes[..len]).into_owned()
+}
+
+fn small() -> HttpLimits {
+    HttpLimits {
+        workers: Some(1),
+        shutdown_timeout: TimeSpan::from_secs(20),
+        ..HttpLimits::default()
+    }
+}
+
+const WORD: &str = "GET / HTTP/1.1";
+
+#[actix_web::test]
+async fn beyond_its_connections_a_client_is_told_when_to_come_again() {
+    for (limits, status, reason) in [
+        (
+            HttpLimits {
+                connections_max: 2,
+                ..small()
+            },
+            "503 Service Unavailable",
+            "full",
+        ),
+        (
+            HttpLimits {
+                connections_per_client_max: 2,
+                ..small()
+            },
+            "429 Too Many Requests",
+            "client-connections",
+        ),
+    ] {
+        let server = Running::start(limits, None).await;
+        let mut kept = Vec::new();
+        for _ in 0..2 {
+            let mut stream = server.connect(WORD).await;
+            assert!(read_some(&mut stream).await.contains("200 OK"));
+            kept.push(stream);
+        }
+        let mut third = server.connect(WORD).await;
+        let mut told = String::new();
+        third.read_to_string(&mut told).await.unwrap();
+        assert!(told.contains(status), "{told}");
+        for part in ["retry-after: 5", "connection: close", "try again in 5 s"] {
+            assert!(told.to_lowercase().contains(part), "{part} in {told}");
+        }
+        let families = server.registry.gather();
+        let refusals = families
+            .iter()
+            .find(|family| family.name() == "http_server_refusals_total");
+        let label = refusals.unwrap().get_metric()[0].get_label()[0].value();
+        assert_eq!(label, reason);
+        // Whoever leaves makes place.
+        drop((kept, third));
+        server.until("http_server_connections", 0.0).await;
+        assert!(server.answer(WORD).await.contains("200 OK"));
+        server.handle.stop(false).await;
+    }
+}
+
+#[actix_web::test]
+async fn each_client_behind_a_trusted_proxy_has_a_rate_of_its_own() {
+    let limits = HttpLimits {
+        requests_per_second: NonZeroU32::new(1),
+        request_burst: NonZeroU32::new(2),
+        connections_per_client_max: 1,
+        trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
+        ..small()
+    };
+    let server = Running::start(limits, None).await;
+    // The proxy's own connections are not limited.
+    let idle = TcpStream::connect(server.address).await.unwrap();
+    server.until("http_server_connections", 1.0).await;
+    let ask = async |client: &str| {
+        let head = format!("{WORD}\r\nx-forwarded-for: {client}");
+        server.answer(&head).await
+    };
+    for _ in 0..2 {
+        assert!(ask("192.0.2.1").await.contains("200 OK"));
+    }
+    // The two above took less than the many seconds in which this many tokens come back.
+    let mut refused = String::new();
+    while !refused.contains("429") {
+        refused = ask("192.0.2.1").await;
+    }
+    assert!(refused.contains("retry-after: 1"), "{refused}");
+    assert!(!refused.contains("close"), "{refused}");
+    assert!(ask("192.0.2.2").await.contains("200 OK"));
+    assert!(ask("2001:db8::1").await.contains("200 OK"));
+    drop(idle);
+    server.handle.stop(false).await;
+}
+
+#[actix_web::test]
+async fn a_client_that_takes_nothing_loses_its_connection_and_one_that_reads_does_not() {
+    let limits = HttpLimits {
+        write_stall_timeout: TimeSpan(Duration::from_millis(300)),
+        ..small()
+    };
+    let server = Running::start(limits, None).await;
+    let stalled = server.connect("GET /endless HTTP/1.1").await;
+    let mut reading = server.connect("GET /endless HTTP/1.1").await;
+    server.until("http_server_connections", 2.0).await;
+    let mut bytes = vec![0; 1 << 20];
+    while server.metric("http_server_connections") != 1.0 {
+        assert!(reading.read(&mut bytes).await.unwrap() > 0);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(reading.read(&mut bytes).await.unwrap() > 0);
+    drop((stalled, reading));
+    server.handle.stop(false).await;
+}
+
+#[actix_web::test]
+async fn what_is_under_way_is_finished_and_nothing_new_begins() {
+    let server = Running::start(small(), None).await;
+    let ready = server.public.ready();
+    assert_eq!(ready(), Ok(()));
+    let mut stream = server.connect("GET /slow HTTP/1.1").await;
+    let mut got = String::new();
+    while !got.contains("begin") {
+        got += &read_some(&mut stream).await;
+    }
+    server.public.drain().await;
+    assert!(ready().unwrap_err().contains("stopping"));
+    let stopping = server.handle.stop(true);
+    let rest = async {
+        // Connections are refused as soon as the socket is closed.
+        while TcpStream::connect(server.address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        server.finish.notify_one();
+        stream.read_to_string(&mut got).await.unwrap();
+    };
+    futures::join!(stopping, rest);
+    assert!(got.contains("end") && got.ends_with("0\r\n\r\n"), "{got}");
+}
+
+/// Writes a certificate for localhost and gives it.
+fn certify(files: &TlsFiles) -> rcgen::Certificate {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    std::fs::write(&files.key_file, key.serialize_pem()).unwrap();
+    std::fs::write(&files.certificate_file, certificate.pem()).unwrap();
+    certificate
+}
+
+fn files_in(dir: &std::path::Path) -> TlsFiles {
+    TlsFiles {
+        certificate_file: dir.join("certificate.pem"),
+        key_file: dir.join("key.pem"),
+    }
+}
+
+/// Which certificate a new connection is shown.
+async fn shown(address: SocketAddr, trusted: &rcgen::Certificate) -> Result<Vec<u8>, String> {
+    let trusted = trusted.der().clone();
+    let connect = move || {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(trusted).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = "localhost".try_into().unwrap();
+        let mut tls = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut tcp = std::net::TcpStream::connect(address).unwrap();
+        let mut stream = rustls::Stream::new(&mut tls, &mut tcp);
+        io::Write::write_all(
+            &mut stream,
+            b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        )
+        .map_err(|error| error.to_string())?;
+        let mut text = String::new();
+        // The end of the connection is not announced by all servers.
+        let _ = stream.read_to_string(&mut text);
+        assert!(text.contains("word"), "{text}");
+        Ok(tls.peer_certificates().unwrap()[0].to_vec())
+    };
+    tokio::task::spawn_blocking(connect).await.unwrap()
+}
+
+#[actix_web::test]
+async fn a_changed_certificate_is_taken_over_and_a_broken_one_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = files_in(dir.path());
+    let first = certify(&files);
+    let server = Running::start(small(), Some(&files)).await;
+    let tls = server.public.tls().unwrap();
+    assert_eq!(
+        shown(server.address, &first).await.unwrap(),
+        first.der().to_vec()
+    );
+
+    let second = certify(&files);
+    tls.reload().unwrap();
+    assert_eq!(
+        shown(server.address, &second).await.unwrap(),
+        second.der().to_vec()
+    );
+    assert!(shown(server.address, &first).await.is_err());
+
+    // The key of another certificate, no key, no certificate: the one in force stays.
+    let other = tempfile::tempdir().unwrap();
+    certify(&files_in(other.path()));
+    std::fs::copy(files_in(other.path()).key_file, &files.key_file).unwrap();
+    let error = tls.reload().unwrap_err().to_string();
+    assert!(error.contains("does not go with"), "{error}");
+    for (path, name) in [
+        (&files.key_file, "private key"),
+        (&files.certificate_file, "certificate"),
+    ] {
+        std::fs::write(path, "nonsense").unwrap();
+        let error = tls.reload().unwrap_err().to_string();
+        let path = path.display().to_string();
+        assert!(error.contains(name) && error.contains(&path), "{error}");
+    }
+    assert_eq!(
+        shown(server.address, &second).await.unwrap(),
+        second.der().to_vec()
+    );
+    server.handle.stop(false).await;
+}
+
+#[actix_web::test]
+async fn files_and_the_signal_are_watched() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = files_in(dir.path());
+    certify(&files);
+    let server = Running::start(small(), Some(&files)).await;
+    let second = certify(&files);
+    let me = rustix::process::getpid();
+    // Until the signal is listened to it would end this process: the watcher's first look shows
+    // that it listens.
+    let taken = "tls_certificate_reloads_total";
+    server.until(taken, 1.0).await;
+    assert_eq!(
+        shown(server.address, &second).await.unwrap(),
+        second.der().to_vec()
+    );
+    rustix::process::kill_process(me, rustix::process::Signal::HUP).unwrap();
+    server.until(taken, 2.0).await;
+    server.handle.stop(false).await;
+}
+
+#[actix_web::test]
+async fn http_2_is_spoken_where_there_is_tls() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = files_in(dir.path());
+    let certificate = certify(&files);
+    let server = Running::start(small(), Some(&files)).await;
+    crate::api::install_tls_provider();
+    let trusted = reqwest::Certificate::from_der(certificate.der()).unwrap();
+    let client = reqwest::Client::builder()
+        .tls_certs_only([trusted])
+        .resolve("localhost", server.address)
+        .no_proxy()
+        .build()
+        .unwrap();
+    let url = format!("https://localhost:{}/", server.address.port());
+    let asked = (0..20).map(|_| client.get(&url).send());
+    for answer in futures::future::join_all(asked).await {
+        let answer = answer.unwrap();
+        assert_eq!(answer.version(), reqwest::Version::HTTP_2);
+        assert_eq!(answer.text().await.unwrap(), "word");
+    }
+    server.handle.stop(false).await;
+}
