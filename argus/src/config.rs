@@ -4,10 +4,11 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use shared::{
+    chain::Signer,
     cli::Settings,
     config::{ByteSize, Secret, TimeSpan},
     ids::{DistributionBucketId, WorkerId},
-    serve::server::HttpLimits,
+    serve::server::{HttpLimits, tls::TlsFiles},
     telemetry::LogConfig,
 };
 
@@ -24,6 +25,9 @@ const CACHE_LIMIT_MIN: u64 = 1 << 20;
 pub struct Config {
     /// The worker of the distribution working group that this node works for.
     pub worker: WorkerId,
+    /// What the node is called on its status page; `argus-<worker>` if absent.
+    #[serde(default)]
+    pub name: Option<String>,
     /// Buckets this node serves; empty: all buckets the worker operates.
     #[serde(default)]
     pub buckets: Vec<DistributionBucketId>,
@@ -33,6 +37,9 @@ pub struct Config {
     /// The chain.
     #[serde(default)]
     pub chain: ChainConfig,
+    /// The key of the lead's and the operator's transactions.
+    #[serde(default)]
+    pub keys: KeysConfig,
     /// The public HTTP interface.
     #[serde(default)]
     pub http: HttpConfig,
@@ -73,12 +80,24 @@ impl Default for ChainConfig {
     }
 }
 
+/// `[keys]`: the node itself signs nothing; `argus leader` and `argus operator` do.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeysConfig {
+    /// Secret URI of the role account: a mnemonic, a seed, or a development key.
+    pub uri: Option<Secret>,
+    /// A file with it, instead of `uri`.
+    pub uri_file: Option<PathBuf>,
+}
+
 /// `[http]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpConfig {
     /// Address of the public interface; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Certificate and key: HTTPS with HTTP/2. Absent: plain HTTP/1.1.
+    pub tls: Option<TlsFiles>,
     /// Limits of the server.
     pub limits: HttpLimits,
 }
@@ -87,6 +106,7 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             listen: ([0, 0, 0, 0], 3334).into(),
+            tls: None,
             limits: HttpLimits::default(),
         }
     }
@@ -206,6 +226,10 @@ pub struct FillConfig {
     pub first_byte_timeout: TimeSpan,
     /// Waiting for the next bytes of it.
     pub stall_timeout: TimeSpan,
+    /// Least time a source is waited for before another is asked for the same as well.
+    pub hedge_after: TimeSpan,
+    /// Ask other edges of the same buckets for what they have in their caches, too.
+    pub siblings: bool,
     /// HTTP roots of storage nodes asked in addition to those the chain names.
     pub extra_sources: Vec<String>,
 }
@@ -221,6 +245,8 @@ impl Default for FillConfig {
             connect_timeout: TimeSpan::from_secs(5),
             first_byte_timeout: TimeSpan::from_secs(10),
             stall_timeout: TimeSpan::from_secs(10),
+            hedge_after: TimeSpan(std::time::Duration::from_millis(500)),
+            siblings: true,
             extra_sources: Vec::new(),
         }
     }
@@ -283,6 +309,34 @@ impl Config {
             );
         }
         Ok(())
+    }
+
+    /// The key that transactions are signed with, if one is configured. Blocking: reads the file.
+    pub fn signer(&self) -> Result<Option<Signer>, ConfigProblem> {
+        let problem = |key, value: String, remedy| Err(ConfigProblem { key, value, remedy });
+        let (key, uri) = match (&self.keys.uri, &self.keys.uri_file) {
+            (None, None) => return Ok(None),
+            (Some(_), Some(path)) => {
+                let remedy = "give it or keys.uri (--account-uri, ACCOUNT_URI), not both";
+                return problem("keys.uri_file", path.display().to_string(), remedy);
+            }
+            (Some(uri), None) => ("keys.uri", uri.clone()),
+            (None, Some(path)) => match std::fs::read_to_string(path) {
+                Ok(text) => ("keys.uri_file", Secret::new(text.trim())),
+                Err(error) => {
+                    let value = format!("{} ({error})", path.display());
+                    return problem("keys.uri_file", value, "name a file that can be read");
+                }
+            },
+        };
+        match Signer::from_uri(uri.expose().trim()) {
+            Ok(signer) => Ok(Some(signer)),
+            Err(error) => problem(
+                key,
+                format!("(secret: {error})"),
+                "give a mnemonic, a seed or a development key",
+            ),
+        }
     }
 
     /// The largest object that is kept.

@@ -11,7 +11,7 @@
 //! | [`node`] | puts the parts together: start and stop order |
 //! | [`operator`] | the operator API: opens and closes the public port, changes what is served |
 //! | [`policy`] | eviction and admission policies, and `argus cache replay`, which measures them |
-//! | [`config`], [`metrics`], [`cli`] | knobs, figures, command line |
+//! | [`config`], [`metrics`], [`cli`], [`doctor`] | knobs, figures, command line, what an operator can get wrong |
 //!
 //! Reading order: `http::asset`, `cache::object`, `cache::keeper::core`, `fill::task`, `shared::fetch`.
 //!
@@ -32,6 +32,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod content;
+pub mod doctor;
 pub mod fill;
 pub mod http;
 pub mod metrics;

@@ -74,6 +74,8 @@ pub struct Metrics {
     pub source_failures: IntCounterVec,
     /// Groups whose bytes were not what the chain says, by where they came from.
     pub bad_groups: IntCounterVec,
+    /// Races between a slow source and a second one, by who won.
+    pub hedges: IntCounterVec,
     /// Messages dropped because a mailbox was full.
     pub messages_dropped: IntCounterVec,
 }
@@ -133,6 +135,11 @@ impl Metrics {
                 "edge_bad_groups_total",
                 "Groups refused because their hash is wrong",
                 "from",
+            )?,
+            hedges: counters(
+                "edge_hedges_total",
+                "Extents for which a second source was asked, by who was first",
+                "winner",
             )?,
             messages_dropped: counters(
                 "edge_messages_dropped_total",

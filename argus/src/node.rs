@@ -12,6 +12,7 @@ use shared::{
         follower::{Follower, FollowerOptions, StatusMetrics},
     },
     config::Secret,
+    serve::server::{PublicServer, tls::TlsError},
     supervise::Watchdog,
     telemetry::{AdminServer, Health, RequestTelemetry},
 };
@@ -29,7 +30,7 @@ use crate::{
     },
     catalog::{Catalog, Scope, follow::follow},
     config::{Config, ConfigProblem},
-    fill::{Fetching, Sources},
+    fill::{Fetching, Siblings, Sources},
     http::{self, State},
     metrics::Metrics,
     operator::{OperatorServer, PublicPort, api::Controls, public_port::OpenError},
@@ -62,6 +63,9 @@ pub enum StartError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigProblem),
+    /// TLS of the public port.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Two metrics have one name.
     #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
@@ -69,6 +73,7 @@ pub enum StartError {
 
 /// A running node.
 pub struct Node {
+    public: PublicServer,
     port: Arc<PublicPort>,
     admin: AdminServer,
     operator: Option<OperatorServer>,
@@ -131,10 +136,14 @@ impl Node {
             fetching,
             pass_through: Arc::new(Semaphore::new(config.fill.pass_through_max)),
             metrics,
+            name: config.name.clone(),
             started: Instant::now(),
             cache_limit: config.cache.limit.0,
         });
-        let port = Arc::new(open_port(&config, state.clone(), telemetry)?);
+        let (limits, tls) = (&config.http.limits, config.http.tls.as_ref());
+        let public = PublicServer::prepare(limits, tls, &registry).await?;
+        let opened = open_port(&config, public.clone(), state.clone(), telemetry)?;
+        let port = Arc::new(opened);
         let shutdown = CancellationToken::new();
         let controls = |secret| Controls {
             port: port.clone(),
@@ -146,6 +155,7 @@ impl Node {
         let operator = start_operator(&config, controls)?;
         let alive = following.abort_handle();
         let health = Health::new()
+            .ready_when("running", public.ready())
             .ready_when("chain", move || ready_by_chain(&catalog))
             .live_when("chain-follower", move || {
                 if alive.is_finished() {
@@ -160,6 +170,7 @@ impl Node {
         let address = port.address();
         tracing::info!(%address, admin = %admin.address(), worker = %config.worker, "serving");
         Ok(Self {
+            public,
             port,
             admin,
             operator,
@@ -197,15 +208,17 @@ impl Node {
             .watch_task("chain follower", self.following.abort_handle())
     }
 
-    /// Stops: no new requests, answers under way get their time, then what was verified is made
-    /// durable.
+    /// Stops: not ready any more, then no new requests, answers under way get their time, then what
+    /// was verified is made durable.
     pub async fn stop(self) {
-        self.following.abort();
+        self.public.drain().await;
         if let Some(operator) = self.operator {
             operator.stop().await;
         }
         // The operator may have closed it before.
         let _ = self.port.close().await;
+        // Until now nothing was served that the chain had taken away.
+        self.following.abort();
         if let Err(error) = self.keeper.send(Stop).await {
             tracing::warn!(%error, "the cache was not stopped in order; it will be verified again");
         }
@@ -223,6 +236,7 @@ fn fetching(config: &Config, metrics: &Metrics) -> Result<Fetching, FetchError> 
         ..HttpOptions::default()
     })?;
     Ok(Fetching {
+        siblings: fill.siblings.then(|| Siblings::new(http.clone())),
         http,
         sources: Sources::default(),
         config: fill.clone(),
@@ -234,22 +248,21 @@ fn fetching(config: &Config, metrics: &Metrics) -> Result<Fetching, FetchError> 
 /// Opens the public port. It can be closed and opened again while the node runs.
 fn open_port(
     config: &Config,
+    public: PublicServer,
     state: web::Data<State>,
     telemetry: RequestTelemetry,
 ) -> Result<PublicPort, OpenError> {
-    let limits = config.http.limits.clone();
     let bind = move |address| -> io::Result<(SocketAddr, Server)> {
-        let (state, telemetry) = (state.clone(), telemetry.clone());
+        let (state, telemetry, door) = (state.clone(), telemetry.clone(), public.door());
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(state.clone())
+                .wrap(door.clone())
                 .wrap(http::open_headers())
                 .wrap(telemetry.clone())
                 .configure(http::routes)
         });
-        let server = limits.apply(server).bind(address)?;
-        let address = server.addrs().first().copied().unwrap_or(address);
-        Ok((address, server.run()))
+        public.bind(server, address)
     };
     PublicPort::open_at(config.http.listen, Box::new(bind))
 }

@@ -92,6 +92,19 @@ impl Catalog {
         nodes.into_iter().filter_map(known).collect()
     }
 
+    /// HTTP roots of the other edges that may serve the objects of a bag: the operators of its
+    /// distributing buckets but this node's worker.
+    pub fn siblings(&self, bag: BagId) -> Vec<String> {
+        let worker = self.scope.read().worker;
+        let directory = self.directory.read();
+        let operators = directory.distribution_operators_of(bag);
+        let others = operators.filter(|operator| operator.worker != worker);
+        let mut endpoints: Vec<String> = others.filter_map(|it| it.endpoint).collect();
+        endpoints.sort();
+        endpoints.dedup();
+        endpoints
+    }
+
     /// Is this content still part of an object that is served here?
     pub fn wants(&self, content: &Content) -> bool {
         self.assets.read().wants(content)

@@ -6,11 +6,13 @@
 //! - [`core`]: the decisions of one fill; pure
 //! - [`task`]: one fill, from opening to complete or failed
 //! - [`plan`]: which extent next; pure
-//! - [`sources`]: which storage node to ask, by what it did before; the decisions are pure
+//! - [`sources`]: which storage node or edge to ask, by what it did before; the decisions are pure
+//! - [`hedge`]: a second source for what the first is slow with
 //! - [`whole`]: sources without outboards: all of it, verified at the end
 //! - [`pass`]: objects that are not kept, verified and streamed
 
 pub mod core;
+pub mod hedge;
 pub mod pass;
 pub mod plan;
 #[cfg(test)]
@@ -34,7 +36,8 @@ use crate::{
     metrics::Metrics,
 };
 
-pub use sources::Sources;
+use sources::Outcome;
+pub use sources::{Siblings, Sources};
 pub use task::Fill;
 
 /// What every fetch needs.
@@ -43,6 +46,8 @@ pub struct Fetching {
     pub http: HttpPool,
     /// What is known about them.
     pub sources: Sources,
+    /// Other edges, if they are asked.
+    pub siblings: Option<Siblings>,
     /// Limits.
     pub config: FillConfig,
     /// How often what was verified is made durable.
@@ -123,27 +128,35 @@ impl Fetching {
         ))
     }
 
-    /// Counts what a source did wrong.
-    pub fn count_failure(&self, error: &SourceError) {
-        if matches!(error, SourceError::BadBytes { .. }) {
-            self.metrics.bad_groups.with_label_values(&["source"]).inc();
-        }
-        if let Some(reason) = sources::Outcome::of(error).reason() {
-            self.metrics
-                .source_failures
-                .with_label_values(&[reason])
-                .inc();
+    /// Notes how a request to a source went, and counts what went wrong.
+    pub fn note(&self, root: &str, outcome: Outcome) {
+        self.sources.ended(root, outcome);
+        if let Some(reason) = outcome.reason() {
+            let failures = &self.metrics.source_failures;
+            failures.with_label_values(&[reason]).inc();
         }
     }
 
-    /// Clients for those who should hold an asset: those the chain names, then those of the
-    /// configuration. Endpoints that are none are left out.
+    /// Counts the groups that a source gave wrong.
+    pub fn count_bad_groups(&self, error: &SourceError) {
+        if matches!(error, SourceError::BadBytes { .. }) {
+            self.metrics.bad_groups.with_label_values(&["source"]).inc();
+        }
+    }
+
+    /// Clients for those who may have an asset: edges of its buckets that say that they do, then the
+    /// storage nodes that must hold it by the chain, then those of the configuration. Endpoints that
+    /// are none are left out.
     pub fn clients(&self, catalog: &Catalog, asset: &Asset) -> Vec<StorageClient> {
+        let mut clients: Vec<StorageClient> = Vec::new();
+        if let Some(siblings) = &self.siblings {
+            clients = siblings.of(asset.id, || catalog.siblings(asset.bag));
+            clients.iter().for_each(|it| self.sources.prefer(it.root()));
+        }
         let holders = catalog
             .holders(asset.bag)
             .into_iter()
             .map(|holder| holder.endpoint);
-        let mut clients: Vec<StorageClient> = Vec::new();
         for endpoint in holders.chain(self.config.extra_sources.iter().cloned()) {
             match self.http.storage_node(&endpoint) {
                 Ok(client) if clients.iter().any(|known| known.root() == client.root()) => {}

@@ -185,20 +185,24 @@ impl Groups {
 
     fn close(&mut self) {
         if let Some(reading) = self.reader.take() {
-            let latency = reading.latency.unwrap_or_else(|| reading.started.elapsed());
-            self.way
-                .fetching
-                .sources
-                .ended(reading.client.root(), Outcome::Good { latency });
+            let outcome = match reading.latency {
+                // How fast it sent was up to the viewer.
+                Some(latency) => Outcome::Good {
+                    latency,
+                    bytes: 0,
+                    took: Duration::ZERO,
+                },
+                None => Outcome::Abandoned,
+            };
+            self.way.fetching.note(reading.client.root(), outcome);
         }
     }
 
     /// Notes a failure; an error when every source has failed often enough.
     fn blame(&mut self, client: &StorageClient, error: SourceError) -> Result<(), FillError> {
         let fetching = self.way.fetching.clone();
-        let outcome = Outcome::of(&error);
-        fetching.sources.ended(client.root(), outcome);
-        fetching.count_failure(&error);
+        fetching.note(client.root(), Outcome::of(&error));
+        fetching.count_bad_groups(&error);
         self.failed.insert(client.root().to_owned());
         let clients = fetching.clients(&self.way.catalog, &self.way.asset);
         if clients

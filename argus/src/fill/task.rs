@@ -9,20 +9,20 @@ use shared::{
     api::StorageClient,
     fetch::{Proof, Sink, SourceError, verify_on_disk},
     serve::{self, SNIFF_BYTES},
-    verified::{Layout, Present},
+    verified::{Layout, Present, Run},
 };
 use tokio::{
     sync::oneshot,
     task::spawn_blocking,
-    time::{Duration, Instant, sleep},
+    time::{Duration, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Fetching, FillError,
     core::{Core, Effect, End, Event, Fault, Limits, View, on_disk},
+    hedge,
     plan::Extent,
-    sources::Outcome,
     whole,
 };
 use crate::{
@@ -174,7 +174,10 @@ impl Running {
                 } => {
                     let client = clients.iter().find(|client| client.root() == source);
                     let client = client.unwrap_or(&clients[0]).clone();
-                    self.fetch(extent, groups, client, pause);
+                    let others = roots.iter().copied().filter(|root| *root != client.root());
+                    let spare = sources.best(others);
+                    let spare = clients.iter().find(|client| Some(client.root()) == spare);
+                    self.fetch(extent, groups, (client, spare.cloned()), pause);
                 }
                 Effect::AskRoom { extents } => self.ask_room(extents),
                 Effect::NoRoom(so) => self.fill.object.say_no_room(so),
@@ -223,11 +226,12 @@ impl Running {
         &mut self,
         extent: Extent,
         groups: Range<u64>,
-        client: StorageClient,
+        (client, spare): (StorageClient, Option<StorageClient>),
         pause: Duration,
     ) {
         let job = Job {
             client,
+            spare,
             proof: self.proof.clone(),
             asset: self.fill.asset,
             object: self.fill.object.clone(),
@@ -238,11 +242,12 @@ impl Running {
             if !pause.is_zero() {
                 sleep(pause).await;
             }
-            let Err(error) = job.fetch(groups).await else {
+            let object = job.asset.id;
+            let Err((client, error)) = job.fetch(groups).await else {
                 return Event::Landed { extent };
             };
-            let source = job.client.root().to_owned();
-            tracing::debug!(source, %error, object = %job.asset.id, "a source failed");
+            let source = client.root().to_owned();
+            tracing::debug!(source, %error, %object, "a source failed");
             let fault = match &error {
                 SourceError::NoOutboard { .. } => Fault::NoOutboard,
                 SourceError::Fetch(fetch) if fetch.is_not_found() => Fault::NotHeld,
@@ -341,6 +346,8 @@ impl Running {
 /// What one fetch needs.
 struct Job {
     client: StorageClient,
+    /// Asked for what the client is slow with.
+    spare: Option<StorageClient>,
     proof: Proof,
     asset: Asset,
     object: Arc<Object>,
@@ -348,39 +355,24 @@ struct Job {
 }
 
 impl Job {
-    async fn fetch(&self, groups: Range<u64>) -> Result<(), SourceError> {
-        let sources = &self.fetching.sources;
-        sources.sent(self.client.root());
-        let started = Instant::now();
-        let mut latency = None;
-        let result = async {
-            let file: Arc<dyn Sink> = self.object.file().clone();
-            let (client, fetching) = (&self.client, &self.fetching);
-            let reading = fetching.read(client, &self.proof, &self.asset, groups, Some(file));
-            let mut reader = reading.await?;
-            while let Some(verified) = reader.next().await? {
-                latency.get_or_insert_with(|| started.elapsed());
-                let bytes = verified.bytes();
-                if verified.groups().start == 0 {
-                    let first = &bytes[..bytes.len().min(SNIFF_BYTES)];
-                    self.object.set_media_type(serve::sniff(first));
-                }
-                self.object.publish(verified.groups());
-            }
-            Ok(())
-        }
-        .await;
-        let outcome = match &result {
-            Ok(()) => Outcome::Good {
-                latency: latency.unwrap_or_else(|| started.elapsed()),
-            },
-            Err(error) => Outcome::of(error),
+    async fn fetch(self, groups: Range<u64>) -> Result<(), (StorageClient, SourceError)> {
+        let sink: Arc<dyn Sink> = self.object.file().clone();
+        let wanted = hedge::Wanted {
+            fetching: &self.fetching,
+            proof: &self.proof,
+            asset: &self.asset,
+            groups,
+            sink: Some(sink),
         };
-        sources.ended(self.client.root(), outcome);
-        if let Err(error) = &result {
-            self.fetching.count_failure(error);
-        }
-        result
+        let publish = |verified: &Run| {
+            if verified.groups().start == 0 {
+                let bytes = verified.bytes();
+                let first = &bytes[..bytes.len().min(SNIFF_BYTES)];
+                self.object.set_media_type(serve::sniff(first));
+            }
+            self.object.publish(verified.groups());
+        };
+        hedge::read(&wanted, self.client, self.spare, publish).await
     }
 }
 

@@ -37,20 +37,20 @@ pub async fn fetch(
         let started = tokio::time::Instant::now();
         let error = match fetch_from(&client, object, asset, outboard, fetching).await {
             Ok(()) => {
-                fetching.sources.ended(
-                    client.root(),
-                    Outcome::Good {
-                        latency: started.elapsed(),
-                    },
-                );
+                let took = started.elapsed();
+                let outcome = Outcome::Good {
+                    latency: took,
+                    bytes: asset.content.size,
+                    took,
+                };
+                fetching.note(client.root(), outcome);
                 object.publish(0..object.layout().groups());
                 return Ok(());
             }
             Err(error) => error,
         };
-        let outcome = Outcome::of(&error);
-        fetching.sources.ended(client.root(), outcome);
-        fetching.count_failure(&error);
+        fetching.note(client.root(), Outcome::of(&error));
+        fetching.count_bad_groups(&error);
         if let SourceError::Disk(error) = error {
             return Err(FillError::Disk(error));
         }

@@ -1,4 +1,4 @@
-//! What the operator may ask of the cache, on the admin port: `GET /cache/stats`,
+//! What the operator may ask of the cache, on the admin port: `GET /cache/stats`, `GET /sources`,
 //! `POST /cache/purge?object=…|all=true`, `POST /cache/warm?object=…`.
 
 use std::time::Duration;
@@ -64,6 +64,11 @@ pub fn routes(
     move |service| {
         service
             .app_data(state.clone())
+            .route(
+                shared::api::STATUS_ROUTE,
+                web::get().to(super::status::status),
+            )
+            .route("/sources", web::get().to(sources))
             .route("/cache/stats", web::get().to(stats))
             .route("/cache/purge", web::post().to(purge))
             .route("/cache/warm", web::post().to(warm));
@@ -79,6 +84,11 @@ async fn stats(state: web::Data<State>) -> Result<HttpResponse, ApiError> {
         fills: counts.fills,
         assets: state.catalog.len(),
     }))
+}
+
+/// What is known of storage nodes and other edges.
+async fn sources(state: web::Data<State>) -> HttpResponse {
+    HttpResponse::Ok().json(state.fetching.sources.states())
 }
 
 /// What is being read goes when nobody reads it any more.

@@ -3,7 +3,9 @@
 //! 1. The id becomes an asset, or an answer that says why not ([`Catalog::find`]).
 //! 2. **Hit**: a complete object is served without asking anybody ([`super::hit`]).
 //! 3. HEAD, and everything that is answered without bytes (304, 412, 416), starts nothing.
-//! 4. Else the keeper says: read this object while it grows (**miss** for the one who started the fill,
+//! 4. `Cache-Control: only-if-cached` (RFC 9111) starts nothing either: what is not here as a whole is
+//!    answered with 504. Edges ask each other so.
+//! 5. Else the keeper says: read this object while it grows (**miss** for the one who started the fill,
 //!    **pending** for the others), read past the cache, or come back later.
 
 use std::{io, ops::Range, pin::Pin, time::Duration};
@@ -13,7 +15,7 @@ use actix_web::{
     body::SizedStream,
     http::{
         Method,
-        header::{HeaderName, HeaderValue},
+        header::{self, HeaderName, HeaderValue},
     },
     web,
 };
@@ -26,6 +28,7 @@ use shared::{
     serve::{self, Answer, FileBody, Head},
     verified::GROUP_LEN,
 };
+use tokio::time::Instant;
 
 use super::{State, growing, hit};
 use crate::{
@@ -48,6 +51,7 @@ const RETRY_AFTER_S: u32 = 2;
 
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 const X_DATA_SOURCE: HeaderName = HeaderName::from_static("x-data-source");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Of bytes that may still turn out not to come.
 const CACHE_CONTROL_FILLING: &str = "public, max-age=180, must-revalidate";
@@ -71,6 +75,13 @@ pub async fn answer(
     }
     if request.method() == Method::HEAD || !needs_bytes(&request, &asset) {
         return without_bytes(&request, &state, &asset).await;
+    }
+    if is_only_if_cached(&request) && holding(&state, &asset).await? != Holding::Whole {
+        state.metrics.request(CacheResult::Refused);
+        return Err(ApiError::new(
+            ErrorKind::NotCached,
+            format!("object {id} is not in the cache, and only-if-cached forbids to fetch it"),
+        ));
     }
     let admission = tokio::time::timeout(KEEPER_TIMEOUT, state.keeper.send(Want { asset })).await;
     match admission {
@@ -138,6 +149,32 @@ fn head_of(
         .cache_control(control)
         .header(X_CACHE, HeaderValue::from_static(cache))
         .header(X_DATA_SOURCE, HeaderValue::from_static(source))
+        .header(SERVER_TIMING, cache_timing(cache))
+}
+
+/// `Server-Timing` of an answer that waited for nothing. The words are those of `x-cache`.
+fn cache_timing(cache: &'static str) -> HeaderValue {
+    HeaderValue::from_static(match cache {
+        "hit" => "cache;desc=hit",
+        "pending" => "cache;desc=pending",
+        _ => "cache;desc=miss",
+    })
+}
+
+/// `Server-Timing` with the time in which the first bytes came and were verified.
+fn fill_timing(cache: &'static str, first_bytes: Duration) -> HeaderValue {
+    let ms = first_bytes.as_secs_f64() * 1e3;
+    HeaderValue::from_str(&format!("cache;desc={cache}, fill;dur={ms:.1}"))
+        .unwrap_or_else(|_| cache_timing(cache))
+}
+
+/// Does the client want only what needs no fetch?
+fn is_only_if_cached(request: &HttpRequest) -> bool {
+    let values = request.headers().get_all(header::CACHE_CONTROL);
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|directive| directive.trim().eq_ignore_ascii_case("only-if-cached"))
 }
 
 /// Does the answer need bytes of the object?
@@ -155,12 +192,8 @@ fn needs_bytes(request: &HttpRequest, asset: &Asset) -> bool {
     )
 }
 
-/// HEAD, 304, 412, 416: known from the chain; the cache is asked, and left as it is.
-async fn without_bytes(
-    request: &HttpRequest,
-    state: &State,
-    asset: &Asset,
-) -> Result<HttpResponse, ApiError> {
+/// How much of an asset the cache has. The cache is left as it is.
+async fn holding(state: &State, asset: &Asset) -> Result<Holding, ApiError> {
     let question = Holds {
         content: asset.content,
     };
@@ -169,7 +202,16 @@ async fn without_bytes(
         return Err(refused(state, "the node is busy"));
     };
     let Held(holding) = answer.map_err(ApiError::internal)?;
-    let (cache, source, control, result) = match holding {
+    Ok(holding)
+}
+
+/// HEAD, 304, 412, 416: known from the chain; the cache is asked, and left as it is.
+async fn without_bytes(
+    request: &HttpRequest,
+    state: &State,
+    asset: &Asset,
+) -> Result<HttpResponse, ApiError> {
+    let (cache, source, control, result) = match holding(state, asset).await? {
         Holding::Whole => ("hit", "local", CACHE_CONTROL_COMPLETE, CacheResult::Hit),
         Holding::Part => (
             "pending",
@@ -205,6 +247,7 @@ async fn follow(
         Answer::Several(ranges) => ranges.first().map_or(0..size, |range| (*range).into()),
         _ => 0..size,
     };
+    let asked = Instant::now();
     let waited = tokio::time::timeout(FIRST_BYTES_TIMEOUT, wait_for_first(&lease, first)).await;
     match waited {
         Ok(Ok(())) => {}
@@ -232,7 +275,8 @@ async fn follow(
         CACHE_CONTROL_FILLING
     };
     let source = if started { "external" } else { "local" };
-    let head = head(&lease, lease.media_type(), word, source, control);
+    let head = head(&lease, lease.media_type(), word, source, control)
+        .header(SERVER_TIMING, fill_timing(word, asked.elapsed()));
     Ok(serve::respond_with(request, &head, |range| {
         growing::body(state.clone(), asset, lease.clone(), range)
     }))
@@ -260,6 +304,7 @@ async fn pass_through(
         ));
     };
     let way = PassThrough::new(asset, state.catalog.clone(), state.fetching.clone(), permit);
+    let asked = Instant::now();
     let media_type = match tokio::time::timeout(FIRST_BYTES_TIMEOUT, way.media_type()).await {
         Ok(Ok(media_type)) => media_type,
         Ok(Err(error)) => {
@@ -277,7 +322,8 @@ async fn pass_through(
         "miss",
         "external",
         CACHE_CONTROL_FILLING,
-    );
+    )
+    .header(SERVER_TIMING, fill_timing("miss", asked.elapsed()));
     let body_of = |range: ByteRange| -> StreamedBody {
         SizedStream::new(range.len(), Box::pin(way.stream(range)))
     };

@@ -16,7 +16,10 @@ use std::sync::Arc;
 
 use actix::Addr;
 use actix_web::{HttpResponse, http::header, middleware::DefaultHeaders, web};
-use shared::api::{ApiError, ErrorKind};
+use shared::{
+    api::{ApiError, ErrorKind},
+    serve::openapi,
+};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
@@ -27,8 +30,8 @@ use crate::{
 };
 
 /// Headers that scripts of any origin may read.
-const EXPOSED_HEADERS: &str =
-    "x-cache, x-data-source, x-request-id, etag, accept-ranges, content-range, content-length";
+const EXPOSED_HEADERS: &str = "x-cache, x-data-source, x-request-id, etag, accept-ranges, content-range, content-length, \
+     retry-after, server-timing";
 
 /// What the handlers need.
 pub struct State {
@@ -46,6 +49,8 @@ pub struct State {
     pub pass_through: Arc<Semaphore>,
     /// Metrics.
     pub metrics: Metrics,
+    /// What the node is called, if it has a name.
+    pub name: Option<String>,
     /// Start of the node.
     pub started: Instant,
     /// Bytes the cache may take.
@@ -60,6 +65,9 @@ pub fn open_headers() -> DefaultHeaders {
         .add(("timing-allow-origin", "*"))
 }
 
+/// The document of all this. It is kept by hand; a test calls each path and status in it.
+pub const DOCUMENT: &str = include_str!("openapi.json");
+
 /// All routes.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
@@ -70,17 +78,14 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::method(actix_web::http::Method::OPTIONS).to(preflight))
                 .default_service(web::to(method_not_allowed)),
         )
-        .service(
-            web::resource(shared::api::STATUS_ROUTE)
-                .route(web::get().to(status::status))
-                .default_service(web::to(method_not_allowed)),
-        )
-        .service(
-            web::resource(shared::api::BUCKETS_ROUTE)
-                .route(web::get().to(status::buckets))
-                .default_service(web::to(method_not_allowed)),
-        )
+        .service(get_resource(shared::api::STATUS_ROUTE).route(web::get().to(status::status)))
+        .service(get_resource(shared::api::BUCKETS_ROUTE).route(web::get().to(status::buckets)))
+        .configure(|config| openapi::routes(config, get_resource, DOCUMENT))
         .default_service(web::to(not_found));
+}
+
+fn get_resource(pattern: &str) -> actix_web::Resource {
+    web::resource(pattern).default_service(web::to(method_not_allowed))
 }
 
 /// What a browser asks before a request with a `Range` or a condition.

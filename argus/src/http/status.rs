@@ -26,7 +26,7 @@ pub async fn status(state: web::Data<State>) -> Result<HttpResponse, ApiError> {
     let (worker, _) = state.catalog.scope();
     let chain = state.catalog.chain_status();
     Ok(HttpResponse::Ok().json(json!({
-        "id": format!("argus-{worker}"),
+        "id": state.name.clone().unwrap_or_else(|| format!("argus-{worker}")),
         "version": env!("CARGO_PKG_VERSION"),
         "workerId": worker.0,
         "objectsInCache": counts.objects,

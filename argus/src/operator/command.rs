@@ -14,7 +14,7 @@ use shared::{
 use super::token::{self, Bound};
 
 /// What to ask a running node for.
-#[derive(Subcommand)]
+#[derive(Debug, Subcommand)]
 pub enum NodeCommand {
     /// Open the public port again.
     StartPublicApi(Target),
@@ -43,7 +43,7 @@ pub enum NodeCommand {
 }
 
 /// Which node, and how it knows us.
-#[derive(Args)]
+#[derive(Debug, Args)]
 pub struct Target {
     /// HTTP root of the operator API.
     #[arg(

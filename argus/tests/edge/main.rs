@@ -6,8 +6,11 @@
 mod admin;
 mod hardening;
 mod keeping;
+mod openapi;
 mod operator;
 mod playback;
+mod ranges;
+mod serving;
 mod sources;
 mod support;
 mod wrong_bytes;

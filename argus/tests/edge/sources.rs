@@ -1,6 +1,15 @@
 //! Sources that lie, break off, stall or know no outboards: no wrong byte reaches a viewer.
 
-use crate::support::{Manner, Origin, Setup, content};
+use std::{sync::Arc, time::Duration};
+
+use shared::{
+    chain::event::{ChainEvent, StorageEvent},
+    config::TimeSpan,
+    ids::WorkerId,
+    metadata::OperatorMetadata,
+};
+
+use crate::support::{Edge, Manner, Origin, Setup, content, edge::bucket};
 
 const MIB: usize = 1 << 20;
 
@@ -108,4 +117,148 @@ async fn a_failed_fill_can_be_tried_again() {
         tokio::task::yield_now().await;
     }
     edge.node.stop().await;
+}
+
+#[actix_web::test]
+async fn what_a_source_is_slow_with_comes_from_another() {
+    let bytes = content(1, MIB + 5);
+    let objects = [(1, bytes.clone())];
+    for at in [0, 300_000] {
+        // It would be waited for an hour.
+        let slow = Origin::start(Manner::StallsAt(at), &objects);
+        let honest = Origin::start(Manner::Honest, &objects);
+        let mut setup = Setup::new(&[&slow, &honest], &objects);
+        setup.stall_timeout = Duration::from_secs(3600);
+        setup.change = |config| config.fill.hedge_after = TimeSpan(Duration::from_millis(50));
+        let edge = setup.start().await;
+        let got = edge.get(1).await;
+        assert!(got.status == 200 && got.body == bytes, "stalls at {at}");
+        let (_, metrics) = edge.admin("/metrics").await;
+        assert!(
+            metrics.contains("edge_hedges_total{winner=\"second\"}"),
+            "{metrics}"
+        );
+        assert!(
+            metrics.contains("edge_source_failures_total{reason=\"slow\"}"),
+            "{metrics}"
+        );
+        edge.node.stop().await;
+    }
+}
+
+#[actix_web::test]
+async fn a_liar_is_not_asked_again_and_both_are_shown() {
+    let objects: Vec<_> = (1..=5).map(|id| (id, content(id, 100_000))).collect();
+    let liar = Origin::start(Manner::Flips(5), &objects);
+    let honest = Origin::start(Manner::Honest, &objects);
+    let edge = Setup::new(&[&liar, &honest], &objects).start().await;
+    for (id, bytes) in &objects {
+        assert!(edge.get(id).await.body == *bytes);
+        edge.until_hit(*id).await;
+    }
+    assert_eq!(liar.requests(), 1, "once is enough");
+    let (_, sources) = edge.admin("/sources").await;
+    let sources: serde_json::Value = serde_json::from_str(&sources).unwrap();
+    let circuit = |url: &str| {
+        let mut all = sources.as_array().unwrap().iter();
+        all.find(|source| source["root"] == url).unwrap()["circuit"].clone()
+    };
+    assert_eq!(
+        (circuit(&liar.url), circuit(&honest.url)),
+        ("open".into(), "closed".into())
+    );
+    edge.node.stop().await;
+}
+
+#[actix_web::test]
+async fn only_if_cached_never_starts_a_fill() {
+    let objects = [(1, content(1, 100_000))];
+    let origin = Origin::start(Manner::Honest, &objects);
+    let edge = Setup::new(&[&origin], &objects).start().await;
+    let only = [("cache-control", "no-transform, Only-If-Cached")];
+    let got = edge.ask("GET", 1, &only).await.unwrap();
+    assert_eq!(
+        (got.status, origin.requests()),
+        (504, 0),
+        "{}",
+        got.message()
+    );
+    assert!(got.message().contains("not-cached"));
+    edge.get(1).await;
+    edge.until_hit(1).await;
+    let got = edge.ask("GET", 1, &only).await.unwrap();
+    assert!(got.status == 200 && got.body == objects[0].1);
+    edge.node.stop().await;
+}
+
+/// Another edge of the same bucket, which the chain names.
+async fn sibling_of(setup: &Setup) -> Edge {
+    let worker = WorkerId(3);
+    let own = Setup {
+        chain: setup.chain.clone(),
+        dir: Arc::new(tempfile::tempdir().unwrap()),
+        worker,
+        ..Setup::new(&[], &[])
+    };
+    setup.chain.push([ChainEvent::Storage(
+        StorageEvent::DistributionInvitationAccepted {
+            bucket: bucket(0),
+            worker,
+        },
+    )]);
+    setup.chain.push_empty(2);
+    let edge = own.start().await;
+    let metadata = OperatorMetadata {
+        endpoint: Some(edge.root.clone()),
+        ..OperatorMetadata::default()
+    };
+    setup.chain.push([ChainEvent::Storage(
+        StorageEvent::DistributionOperatorMetadataSet {
+            bucket: bucket(0),
+            worker,
+            metadata: metadata.to_bytes(),
+        },
+    )]);
+    setup.chain.push_empty(2);
+    edge
+}
+
+#[actix_web::test]
+async fn what_a_sibling_has_comes_from_it() {
+    let bytes = content(1, 24 * MIB);
+    let objects = [(1, bytes.clone())];
+    // Slow enough that the sibling has said what it has long before the end.
+    let origin = Origin::start(Manner::Delays(Duration::from_millis(2)), &objects);
+    let mut setup = Setup::new(&[&origin], &objects);
+    setup.stall_timeout = Duration::from_secs(20);
+    let sibling = sibling_of(&setup).await;
+    let edge = setup.start().await;
+    sibling.get(1).await;
+    sibling.until_hit(1).await;
+    assert_eq!(origin.data_bytes(), bytes.len() as u64);
+    assert!(edge.get(1).await.body == bytes);
+    edge.until_hit(1).await;
+    let again = origin.data_bytes() - bytes.len() as u64;
+    assert!(
+        again < bytes.len() as u64,
+        "{again} bytes came from the storage node once more"
+    );
+    edge.node.stop().await;
+    sibling.node.stop().await;
+}
+
+#[actix_web::test]
+async fn cold_siblings_ask_each_other_in_no_circle() {
+    let bytes = content(1, MIB + 9);
+    let objects = [(1, bytes.clone())];
+    let origin = Origin::start(Manner::Honest, &objects);
+    let setup = Setup::new(&[&origin], &objects);
+    let sibling = sibling_of(&setup).await;
+    let edge = setup.start().await;
+    assert!(edge.get(1).await.body == bytes);
+    edge.until_hit(1).await;
+    assert_eq!(origin.data_bytes(), bytes.len() as u64);
+    assert_eq!(sibling.status().await["objectsInCache"], 0);
+    edge.node.stop().await;
+    sibling.node.stop().await;
 }

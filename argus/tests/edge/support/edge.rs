@@ -95,6 +95,10 @@ pub struct Setup {
     pub stall_timeout: Duration,
     /// With it there is an operator API.
     pub operator_secret: Option<Secret>,
+    /// For whom the edge works.
+    pub worker: WorkerId,
+    /// What else is configured.
+    pub change: fn(&mut Config),
 }
 
 impl Setup {
@@ -106,6 +110,8 @@ impl Setup {
             object_max: None,
             stall_timeout: Duration::from_millis(300),
             operator_secret: None,
+            worker: WORKER,
+            change: |_| {},
         }
     }
 
@@ -130,7 +136,7 @@ impl Setup {
 }
 
 fn toml_free_config(setup: &Setup, dir: &Path) -> Config {
-    let text = format!("worker = \"{WORKER}\"");
+    let text = format!("worker = \"{}\"", setup.worker);
     let loaded = shared::config::load(None, "ARGUS_TEST", text.parse().unwrap());
     let mut config: Config = loaded.unwrap().config;
     config.data_dir = dir.to_owned();
@@ -148,6 +154,7 @@ fn toml_free_config(setup: &Setup, dir: &Path) -> Config {
     config.fill.stall_timeout = TimeSpan(setup.stall_timeout);
     config.fill.first_byte_timeout = TimeSpan(setup.stall_timeout);
     config.fill.connect_timeout = TimeSpan(setup.stall_timeout);
+    (setup.change)(&mut config);
     config
 }
 
@@ -226,6 +233,13 @@ impl Edge {
             .await
             .unwrap();
         serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+    }
+
+    /// A text of the admin port.
+    pub async fn admin(&self, path: &str) -> (u16, String) {
+        let url = format!("http://{}{path}", self.node.admin_address());
+        let response = self.client.get(url).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
     }
 
     /// Asks until the object is complete and durable, the fill over. Each question waits for the edge, so this
