@@ -132,3 +132,46 @@ fn told(result: anyhow::Result<impl std::fmt::Display>) -> Exit {
         Err(error) => cli::fail(Config::PROGRAM, Exit::Failed, error.as_ref()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+        for line in [
+            "argus node set-worker --worker 2 --secret x",
+            "argus node set-buckets --buckets 0:0,0:1 --secret x",
+            "argus --worker 2 serve",
+            "argus start -c config.yml",
+            "argus leader:create-bucket-family",
+        ] {
+            assert!(understood(line).is_ok(), "{line}");
+        }
+        assert!(understood("argus cache purge").is_err(), "what?");
+    }
+
+    fn understood(line: &str) -> Result<Arguments, clap::Error> {
+        let args = line.split_whitespace().map(OsString::from).collect();
+        Arguments::try_parse_from(reference::translate(args).args)
+    }
+
+    #[test]
+    fn every_command_of_the_guide_is_understood() {
+        let guide = include_str!("../../../docs/operating-argus.md");
+        let mut found = 0;
+        for line in guide.lines().filter(|line| line.starts_with("argus ")) {
+            let line = line.split(['#', '>', '<']).next().unwrap_or_default();
+            let answer = understood(line);
+            let is_help = |error: &clap::Error| error.kind() == clap::error::ErrorKind::DisplayHelp;
+            if let Err(error) = answer.as_ref()
+                && !is_help(error)
+            {
+                panic!("{line}: {error}");
+            }
+            found += 1;
+        }
+        assert!(found > 20, "only {found} commands found");
+    }
+}

@@ -26,8 +26,9 @@ pub enum NodeCommand {
         #[command(flatten)]
         target: Target,
         /// The worker of the distribution group.
+        // A text, as is the flag of this name that all commands have.
         #[arg(long)]
-        worker: WorkerId,
+        worker: String,
     },
     /// Serve these buckets of the worker only; all of them if none is given.
     SetBuckets {
@@ -36,7 +37,7 @@ pub enum NodeCommand {
         target: Target,
         /// Buckets, as family:index.
         #[arg(long, value_delimiter = ',')]
-        buckets: Vec<DistributionBucketId>,
+        buckets: Vec<String>,
     },
     /// Stop the node.
     Shutdown(Target),
@@ -63,7 +64,7 @@ pub struct Target {
 impl NodeCommand {
     /// Asks, and says what came of it.
     pub fn run(&self) -> anyhow::Result<String> {
-        let (target, path, body) = self.request();
+        let (target, path, body) = self.request()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -71,12 +72,13 @@ impl NodeCommand {
         Ok(format!("{} did it: {path}", target.url))
     }
 
-    fn request(&self) -> (&Target, &'static str, Value) {
-        match self {
+    fn request(&self) -> anyhow::Result<(&Target, &'static str, Value)> {
+        Ok(match self {
             Self::StartPublicApi(target) => (target, "/api/v1/start-api", json!({})),
             Self::StopPublicApi(target) => (target, "/api/v1/stop-api", json!({})),
             Self::Shutdown(target) => (target, "/api/v1/shutdown", json!({})),
             Self::SetWorker { target, worker } => {
+                let worker: WorkerId = worker.parse()?;
                 let body = json!({ "workerId": worker.0 });
                 (target, "/api/v1/set-worker", body)
             }
@@ -84,10 +86,11 @@ impl NodeCommand {
                 (target, "/api/v1/set-buckets", json!({}))
             }
             Self::SetBuckets { target, buckets } => {
-                let body = json!({ "buckets": buckets });
-                (target, "/api/v1/set-buckets", body)
+                let parse = |bucket: &String| bucket.parse::<DistributionBucketId>();
+                let buckets = buckets.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+                (target, "/api/v1/set-buckets", json!({ "buckets": buckets }))
             }
-        }
+        })
     }
 }
 
