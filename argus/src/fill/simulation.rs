@@ -438,7 +438,7 @@ impl World {
         source: String,
         pause: Duration,
     ) {
-        self.ranking.borrow_mut().sent(&source);
+        self.ranking.borrow_mut().sent(self.now, &source);
         let took = pause.as_millis() as u64 + self.random.random_range(1..30);
         let luck = if self.calm {
             0
@@ -448,7 +448,15 @@ impl World {
         let (good, fault, outcome) = match luck {
             0..=14 => {
                 let latency = Duration::from_millis(took);
-                (groups.end, None, Outcome::Good { latency })
+                (
+                    groups.end,
+                    None,
+                    Outcome::Good {
+                        latency,
+                        bytes: 1 << 20,
+                        took: latency,
+                    },
+                )
             }
             15..=16 => (groups.start, Some(Fault::NotHeld), Outcome::NotHeld),
             17 => (groups.start, Some(Fault::NoOutboard), Outcome::NotHeld),

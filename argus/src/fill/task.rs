@@ -175,7 +175,7 @@ impl Running {
                     let client = clients.iter().find(|client| client.root() == source);
                     let client = client.unwrap_or(&clients[0]).clone();
                     let others = roots.iter().copied().filter(|root| *root != client.root());
-                    let spare = sources.best(others);
+                    let spare = self.fill.fetching.sources.best(others);
                     let spare = clients.iter().find(|client| Some(client.root()) == spare);
                     self.fetch(extent, groups, (client, spare.cloned()), pause);
                 }
