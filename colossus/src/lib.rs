@@ -31,6 +31,7 @@
 //! - Nothing enters the blob store whose hash is not the chain's.
 //! - Actors carry control, never bytes; their decisions are pure cores without clock, disk or net.
 //! - Nothing is let go of that is owed, or that the chain has and others have not proved to hold.
+//! - No byte of an object leaves that was not proved against the hash on chain just before.
 //! - Damage that is known is not served, across restarts, until it is mended.
 //! - Hints may be lost: truth is on disk and on chain, and everything is compared again.
 //!

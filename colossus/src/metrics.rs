@@ -90,6 +90,9 @@ pub struct Metrics {
     pub scrub_overdue: IntGauge,
     /// Blobs damaged and not mended yet.
     pub objects_errored: IntGauge,
+    /// Answers that would have held damaged bytes, by where they ended (`start`: before the head;
+    /// `body`: broken off).
+    pub served_damage: IntCounterVec,
     /// Gossip messages received, by what was thought of them.
     pub gossip_received: IntCounterVec,
     /// Gossip messages published, by outcome.
@@ -227,6 +230,11 @@ impl Metrics {
             objects_errored: make.gauge(
                 "storage_objects_errored",
                 "Blobs damaged and not mended yet",
+            )?,
+            served_damage: make.counters(
+                "storage_damage_met_total",
+                "Answers that met damaged bytes and did not give them out, by where they ended",
+                &["at"],
             )?,
             gossip_received: make.counters(
                 "storage_gossip_received_total",

@@ -11,7 +11,7 @@ use colossus::{
     rebuild::{RebuildError, rebuild_index},
     scrub::actor::{Control, Suspect},
 };
-use harness::{TestNode, bytes, chain, create_for, eventually};
+use harness::{TestNode, bytes, chain, create_for, eventually, outboard_path, path_on_disk};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use shared::{chain::memory::MemoryChain, config::TimeSpan, hash::ContentHash};
 
@@ -57,17 +57,6 @@ async fn nodes_with_objects(
     (chain, nodes, files)
 }
 
-fn data_path(node: &TestNode, file: &[u8]) -> PathBuf {
-    let hash = ContentHash::of(file);
-    let shard = format!("objects/blobs/{:02x}/{hash}", hash.0[0]);
-    node.dir.path().join(shard)
-}
-
-fn outboard_path(node: &TestNode, file: &[u8]) -> PathBuf {
-    let data = data_path(node, file);
-    data.with_file_name(format!("{}.ob", ContentHash::of(file)))
-}
-
 fn flip(path: &PathBuf, at: usize) {
     let mut bytes = fs::read(path).unwrap();
     bytes[at] ^= 0x10;
@@ -82,7 +71,7 @@ fn cut(path: &PathBuf) {
 /// Does everything to the objects of a node, a different harm to each in turn.
 fn harm(node: &TestNode, files: &[Vec<u8>], turn: usize) {
     for (n, file) in files.iter().enumerate() {
-        let (data, outboard) = (data_path(node, file), outboard_path(node, file));
+        let (data, outboard) = (path_on_disk(node, file), outboard_path(node, file));
         let has_outboard = file.len() > 16_384;
         match (n + turn) % 7 {
             0 => flip(&data, file.len() / 2),
@@ -108,7 +97,7 @@ async fn scrub(node: &TestNode) {
 async fn whole_again(node: &TestNode, files: &[Vec<u8>]) {
     eventually("every file is whole again", async || {
         scrub(node).await;
-        let whole = |file: &Vec<u8>| fs::read(data_path(node, file)).ok().as_ref() == Some(file);
+        let whole = |file: &Vec<u8>| fs::read(path_on_disk(node, file)).ok().as_ref() == Some(file);
         files.iter().all(whole) && node.node.node().damage.totals() == (0, 0)
     })
     .await;
@@ -160,8 +149,8 @@ async fn flipped_cut_and_deleted_bytes_are_mended_from_another_holder() {
 async fn holders_with_different_damage_mend_each_other() {
     let (_chain, nodes, files) = nodes_with_objects(2, &[2_000_000]).await;
     let file = &files[0];
-    flip(&data_path(&nodes[0], file), 100);
-    flip(&data_path(&nodes[1], file), 1_900_000);
+    flip(&path_on_disk(&nodes[0], file), 100);
+    flip(&path_on_disk(&nodes[1], file), 1_900_000);
     for node in &nodes {
         let hash = ContentHash::of(file);
         node.node.node().scrub.send(Suspect(hash)).await.unwrap();
@@ -182,9 +171,9 @@ async fn the_only_copy_is_quarantined_kept_and_mended_when_a_good_one_comes() {
     let other = nodes.pop().unwrap();
     let dir = other.stop().await;
     let node = nodes.pop().unwrap();
-    flip(&data_path(&node, &files[0]), 0);
-    flip(&data_path(&node, &files[1]), 200_000);
-    cut(&data_path(&node, &files[2]));
+    flip(&path_on_disk(&node, &files[0]), 0);
+    flip(&path_on_disk(&node, &files[1]), 200_000);
+    cut(&path_on_disk(&node, &files[2]));
     scrub(&node).await;
     eventually("nobody can help", async || {
         node.node.node().damage.totals() == (3, 3)
@@ -216,7 +205,7 @@ async fn the_only_copy_is_quarantined_kept_and_mended_when_a_good_one_comes() {
     let node = TestNode::start_in(node_dir, &chain, 1, eager).await;
     for (id, file) in (1..).zip(&files) {
         assert!(node.holds(id) && !honest(&node, id, file).await);
-        assert!(data_path(&node, file).exists());
+        assert!(path_on_disk(&node, file).exists());
     }
     let other = TestNode::start_in(dir, &chain, 2, eager).await;
     whole_again(&node, &files).await;
@@ -318,7 +307,7 @@ fn rot(node: &TestNode, file: &[u8], random: &mut StdRng) {
     let has_outboard = file.len() > 16_384;
     let path = match has_outboard && random.random_ratio(1, 4) {
         true => outboard_path(node, file),
-        false => data_path(node, file),
+        false => path_on_disk(node, file),
     };
     let mut stored = fs::read(&path).unwrap();
     match random.random_range(0..4) {
@@ -369,7 +358,7 @@ async fn a_hundred_objects_rot_and_none_is_copied_wrong_or_lost() {
     })
     .await;
     for file in &files {
-        assert!(fs::read(data_path(&third, file)).unwrap() == *file);
+        assert!(fs::read(path_on_disk(&third, file)).unwrap() == *file);
     }
 
     nodes.push(third);

@@ -1,7 +1,8 @@
 //! The bytes of an object, and its outboard, with ranges and conditional requests.
 //!
 //! What the chain has not accepted yet is served to other storage nodes, which owe it too, and to
-//! everybody only if so configured. Bytes that are known to be damaged are served to nobody.
+//! everybody only if so configured. Bytes that are not what the hash on chain says are served to
+//! nobody: see [`super::opened`].
 
 use std::sync::Arc;
 
@@ -12,24 +13,16 @@ use actix_web::{
 };
 use shared::{
     api::{ApiError, ErrorKind, HOST_ID_HEADER, OUTBOARD_MEDIA_TYPE},
-    blob::Stored,
     ids::ObjectId,
-    serve::{self, FileBody, Head},
+    serve::{self, Head, proven::Content},
+    verified::Layout,
 };
 
-use super::{errors, pinned::Pinned};
-use crate::{
-    holdings::{Held, Pin},
-    node::{Node, hint},
-    peer::Part,
-    scrub::actor::Suspect,
-};
+use super::opened::Reading;
+use crate::{holdings::Held, node::Node};
 
 /// What is not accepted can still be deleted or replaced on chain at any moment.
 const PENDING_CACHE_CONTROL: &str = "no-store";
-
-/// Seconds after which a client may ask for a damaged object again.
-const DAMAGED_RETRY_AFTER_S: u32 = 30;
 
 /// `GET` and `HEAD /api/v1/files/{id}`
 pub async fn file(
@@ -37,12 +30,10 @@ pub async fn file(
     id: web::Path<String>,
     node: web::Data<Node>,
 ) -> Result<HttpResponse, ApiError> {
-    let found = find(&request, &id, &node, Part::Data).await?;
-    let head = found.head(found.held.size, found.held.media_type);
-    let file = found.stored.file();
-    Ok(serve::respond_with(&request, &head, |range| {
-        Pinned::new(FileBody::new(file.clone(), range), &found.pin)
-    }))
+    let found = find(&request, &id, &node, Content::Data).await?;
+    let held = &found.reading.held;
+    let head = found.head(held.size, held.media_type);
+    answer(&request, head, found.reading, Content::Data).await
 }
 
 /// `GET` and `HEAD /api/v1/files/{id}/outboard`: empty for objects of one group.
@@ -51,25 +42,33 @@ pub async fn outboard(
     id: web::Path<String>,
     node: web::Data<Node>,
 ) -> Result<HttpResponse, ApiError> {
-    let found = find(&request, &id, &node, Part::Outboard).await?;
-    let head = found.head(found.stored.outboard_len(), OUTBOARD_MEDIA_TYPE);
-    // An empty outboard has no file, and none of its bytes are ever asked for.
-    let file = found.stored.outboard().unwrap_or(found.stored.file());
-    Ok(serve::respond_with(&request, &head, |range| {
-        Pinned::new(FileBody::new(file.clone(), range), &found.pin)
+    let found = find(&request, &id, &node, Content::Outboard).await?;
+    let len = Layout::new(found.reading.held.size).outboard_len();
+    let head = found.head(len, OUTBOARD_MEDIA_TYPE);
+    answer(&request, head, found.reading, Content::Outboard).await
+}
+
+async fn answer(
+    request: &HttpRequest,
+    head: Head,
+    reading: Reading,
+    content: Content,
+) -> Result<HttpResponse, ApiError> {
+    let first = serve::first_range(request, &head);
+    let mut opened = reading.open(content, first).await?;
+    Ok(serve::respond_with(request, &head, |range| {
+        opened.body(range)
     }))
 }
 
 struct Found {
-    held: Held,
-    stored: Stored,
+    reading: Reading,
     accepted: bool,
-    pin: Arc<Pin>,
 }
 
 impl Found {
     fn head(&self, len: u64, media_type: &'static str) -> Head {
-        let head = Head::new(len, self.held.hash, media_type);
+        let head = Head::new(len, self.reading.held.hash, media_type);
         if self.accepted {
             head
         } else {
@@ -78,7 +77,12 @@ impl Found {
     }
 }
 
-async fn find(request: &HttpRequest, id: &str, node: &Node, part: Part) -> Result<Found, ApiError> {
+async fn find(
+    request: &HttpRequest,
+    id: &str,
+    node: &web::Data<Node>,
+    content: Content,
+) -> Result<Found, ApiError> {
     let object: ObjectId = id.parse()?;
     let caller = request
         .headers()
@@ -105,34 +109,31 @@ async fn find(request: &HttpRequest, id: &str, node: &Node, part: Part) -> Resul
         let message = format!("object {object} is not accepted on chain yet; try again shortly");
         return Err(ApiError::new(ErrorKind::NotAccepted, message));
     }
-    if is_withheld(request, &held, node, part) {
-        let message = format!(
-            "object {object} is damaged on this node and being repaired: take it from another node"
-        );
-        return Err(
-            ApiError::new(ErrorKind::Unavailable, message).retry_after(DAMAGED_RETRY_AFTER_S)
-        );
-    }
-    let opened = node.holdings.open_files(&held).await;
-    if !matches!(opened, Ok(Some(_))) {
-        hint(&node.scrub, Suspect(held.hash), "scrub", &node.metrics);
-    }
-    let stored = opened.map_err(errors::from_blob)?.ok_or_else(not_held)?;
-    Ok(Found {
+    let reading = Reading {
+        node: node.clone(),
+        object,
         held,
-        stored,
-        accepted: accepted == Some(true),
         pin: Arc::new(pin),
+        may_wait: caller.is_none(),
+    };
+    if is_withheld(request, &held, node, content) && !reading.is_mended().await {
+        return Err(reading.damaged());
+    }
+    Ok(Found {
+        reading,
+        accepted: accepted == Some(true),
     })
 }
 
 /// Would the answer hold bytes that are known to be damaged?
-fn is_withheld(request: &HttpRequest, held: &Held, node: &Node, part: Part) -> bool {
+fn is_withheld(request: &HttpRequest, held: &Held, node: &Node, content: Content) -> bool {
     let header = |name| request.headers().get(name).map(HeaderValue::as_bytes);
-    match part {
+    match content {
         // A range under a condition may be answered with the whole.
-        Part::Data if header(header::IF_RANGE).is_some() => node.damage.withholds(&held.hash, None),
-        Part::Data => node.damage.withholds(&held.hash, header(header::RANGE)),
-        Part::Outboard => node.damage.withholds_outboard(&held.hash),
+        Content::Data if header(header::IF_RANGE).is_some() => {
+            node.damage.withholds(&held.hash, None)
+        }
+        Content::Data => node.damage.withholds(&held.hash, header(header::RANGE)),
+        Content::Outboard => node.damage.withholds_outboard(&held.hash),
     }
 }

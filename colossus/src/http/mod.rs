@@ -5,7 +5,7 @@
 //! | [`upload`] | **the upload story**, top to bottom |
 //! | [`tus`] | uploads that survive a broken line |
 //! | [`download`] | the bytes of an object, its outboard |
-//! | [`pinned`] | keeps what is being sent from being removed |
+//! | [`opened`] | an object on its way to a client: pinned, and proved before it leaves |
 //! | [`receipt`] | the receipt of an upload, and what became of it |
 //! | [`state`] | what is held |
 //! | [`digests`] | what is held, in a few bytes |
@@ -29,7 +29,7 @@ pub mod digests;
 pub mod download;
 pub mod errors;
 pub mod openapi;
-pub mod pinned;
+pub mod opened;
 pub mod receipt;
 pub mod state;
 pub mod status;

@@ -55,6 +55,17 @@ pub enum Control {
 #[rtype(result = "()")]
 pub struct Suspect(pub ContentHash);
 
+/// There is something new about a blob in the book: damage that was met while bytes were read for
+/// somebody, or a good copy that was uploaded. When lost, the damage is found there.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Noted {
+    /// The blob.
+    pub hash: ContentHash,
+    /// Was it thought good before?
+    pub is_fresh: bool,
+}
+
 /// How the scrub stands.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -290,7 +301,11 @@ impl ScrubActor {
                     tracing::error!(%hash, damage = ?left, "no other holder has good bytes for a damaged object; it is kept, not served, and tried again");
                     Event::RepairFailed(hash)
                 }
-                Ok(Outcome::NotDone) => Event::RepairFailed(hash),
+                Ok(Outcome::NotDone) => {
+                    // More was found while it ran: once more, at once.
+                    actor.step(Event::Damaged(hash), ctx);
+                    Event::Repaired(hash)
+                }
                 Err(error) => {
                     tracing::error!(%hash, %error, "a damaged object cannot be repaired now");
                     Event::RepairFailed(hash)
@@ -298,6 +313,16 @@ impl ScrubActor {
             };
             actor.step(event, ctx);
         }));
+    }
+
+    /// Mends what stands in the book and is not being mended: what an earlier process left, and what
+    /// was noted by others whose message was lost.
+    fn look_into_book(&mut self, ctx: &mut Context<Self>) {
+        for hash in self.repairer.book.hashes() {
+            if !self.core.is_mending(&hash) {
+                self.step(Event::Damaged(hash), ctx);
+            }
+        }
     }
 
     fn set_figures(&self) {
@@ -347,11 +372,12 @@ impl Actor for ScrubActor {
         if !rest.is_zero() {
             self.pause(rest, ctx);
         }
-        for hash in self.repairer.book.hashes() {
-            self.step(Event::Damaged(hash), ctx);
-        }
+        self.look_into_book(ctx);
         self.step(Event::TimerFired, ctx);
-        ctx.run_interval(FIGURES_INTERVAL, |actor, _| actor.set_figures());
+        ctx.run_interval(FIGURES_INTERVAL, |actor, ctx| {
+            actor.look_into_book(ctx);
+            actor.set_figures();
+        });
     }
 }
 
@@ -405,6 +431,16 @@ impl Handler<Suspect> for ScrubActor {
                 Err(error) => tracing::error!(%hash, %error, "a suspect cannot be examined"),
             }
         }));
+    }
+}
+
+impl Handler<Noted> for ScrubActor {
+    type Result = ();
+    fn handle(&mut self, noted: Noted, ctx: &mut Context<Self>) {
+        if noted.is_fresh {
+            self.found_damaged(noted.hash);
+        }
+        self.step(Event::Damaged(noted.hash), ctx);
     }
 }
 

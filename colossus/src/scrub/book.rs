@@ -11,6 +11,7 @@ use shared::{
     table::{Database, Table, TableError},
     verified::Layout,
 };
+use tokio::sync::Notify;
 
 use super::examine::Damage;
 use crate::node::now_ms;
@@ -35,6 +36,8 @@ pub struct Known {
 pub struct DamageBook {
     table: Table<ContentHash, Known>,
     known: Arc<RwLock<BTreeMap<ContentHash, Known>>>,
+    /// Who waits for a repair hears of every one that ended.
+    settled: Arc<Notify>,
 }
 
 impl DamageBook {
@@ -45,6 +48,7 @@ impl DamageBook {
         Ok(Self {
             table,
             known: Arc::new(RwLock::new(known)),
+            settled: Arc::default(),
         })
     }
 
@@ -166,7 +170,22 @@ impl DamageBook {
             Some(entry) => self.table.put(&hash, entry)?,
         }
         self.table.database().flush_blocking()?;
+        self.settled.notify_waiters();
         Ok(entry.is_none())
+    }
+
+    /// Waits until a blob is well, or nobody has good bytes for it; says whether it is well.
+    pub async fn mended(&self, hash: ContentHash) -> bool {
+        loop {
+            // Before the look, so that a repair that ends between the two is heard of.
+            let mut settled = std::pin::pin!(self.settled.notified());
+            settled.as_mut().enable();
+            match self.get(&hash) {
+                None => return true,
+                Some(known) if known.quarantined => return false,
+                Some(_) => settled.await,
+            }
+        }
     }
 }
 

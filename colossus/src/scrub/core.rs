@@ -67,7 +67,7 @@ pub enum Event {
     },
     /// A step could not be done.
     LookFailed,
-    /// A blob is damaged.
+    /// A blob is damaged, or there is something new about it: mend it now.
     Damaged(ContentHash),
     /// A repair ended and all is well, or the blob is not held any more.
     Repaired(ContentHash),
@@ -159,6 +159,11 @@ impl Scrub {
     /// Is the last full pass too long ago?
     pub fn is_overdue(&self, now: Instant) -> bool {
         now >= self.overdue_at
+    }
+
+    /// Is a repair of this blob running, or will one be tried?
+    pub fn is_mending(&self, hash: &ContentHash) -> bool {
+        self.repairs.contains_key(hash)
     }
 
     /// Until when it is paused, if it is.
@@ -266,7 +271,11 @@ impl Scrub {
             again: false,
         };
         let repair = self.repairs.entry(hash).or_insert(fresh);
-        repair.again |= repair.due.is_none();
+        // One that waits after a failure is tried now: something has changed.
+        match &mut repair.due {
+            Some(due) => *due = now,
+            None => repair.again = true,
+        }
     }
 
     fn repaired(&mut self, now: Instant, hash: ContentHash) {

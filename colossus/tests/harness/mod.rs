@@ -7,7 +7,13 @@
 
 pub mod proxy;
 
-use std::{collections::BTreeSet, ffi::OsStr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use colossus::{
     app::Colossus,
@@ -273,6 +279,18 @@ impl TestNode {
             .object(ObjectId(id))
             .is_some_and(|object| object.accepted)
     }
+}
+
+/// Where the bytes of an object lie on a node's disk.
+pub fn path_on_disk(node: &TestNode, bytes: &[u8]) -> PathBuf {
+    let hash = ContentHash::of(bytes);
+    let shard = format!("objects/blobs/{:02x}/{hash}", hash.0[0]);
+    node.dir.path().join(shard)
+}
+
+/// Where its outboard lies.
+pub fn outboard_path(node: &TestNode, bytes: &[u8]) -> PathBuf {
+    path_on_disk(node, bytes).with_extension("ob")
 }
 
 pub fn query(id: u64, bucket: StorageBucketId, bag: BagId) -> String {

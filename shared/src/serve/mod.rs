@@ -3,6 +3,7 @@
 //!
 //! - [`respond`]: an immutable file; bodies are [`body::FileBody`]
 //! - [`respond_with`]: the same answers over bytes from anywhere, such as a file that is still filling
+//! - [`proven`]: bodies of which every byte is proved against the content hash before it leaves
 //! - [`conditions`]: `If-Match`, `If-None-Match`, `If-Range`
 //! - [`multipart`]: several ranges in one answer
 //! - [`sniff`]: media type from the first bytes
@@ -14,6 +15,7 @@ pub mod body;
 pub mod conditions;
 pub mod multipart;
 pub mod openapi;
+pub mod proven;
 pub mod server;
 mod slices;
 mod sniff;
@@ -36,6 +38,7 @@ use crate::{
 use conditions::Verdict;
 
 pub use body::FileBody;
+pub use proven::{Proven, ProvenBody, Unproven};
 pub use sniff::sniff;
 
 /// How many of a file's first bytes [`sniff`] wants to see.
@@ -247,6 +250,22 @@ pub fn decide(request: &HttpRequest, head: &Head) -> Answer {
         Wanted::One(range) => Answer::One(range),
         Wanted::Several(ranges) => Answer::Several(ranges),
         Wanted::Unsatisfiable => Answer::Unsatisfiable,
+    }
+}
+
+/// The first bytes that [`respond_with`] will ask a body for; `None` when the answer has none.
+pub fn first_range(request: &HttpRequest, head: &Head) -> Option<ByteRange> {
+    if is_head(request) || head.is_empty() {
+        return None;
+    }
+    match decide(request, head) {
+        Answer::Whole => Some(ByteRange {
+            start: 0,
+            end: head.len,
+        }),
+        Answer::One(range) => Some(range),
+        Answer::Several(ranges) => ranges.first().copied(),
+        Answer::NotModified | Answer::PreconditionFailed | Answer::Unsatisfiable => None,
     }
 }
 

@@ -118,6 +118,11 @@ impl Top {
         self.hash
     }
 
+    /// Its bytes: the first [`Layout::top_len`] of the outboard.
+    pub fn bytes(&self) -> &[u8] {
+        &self.segments
+    }
+
     /// Check the group CVs of a segment: the outboard's bytes in [`Layout::segment_range`].
     pub fn segment(&self, segment: u64, bytes: &[u8]) -> Result<Segment, OutboardError> {
         let layout = self.layout;
@@ -172,6 +177,16 @@ impl Segment {
     /// The layout of the object.
     pub fn layout(&self) -> Layout {
         self.layout
+    }
+
+    /// Its bytes: those of the outboard in [`Layout::segment_range`].
+    pub fn bytes(&self) -> &[u8] {
+        &self.group_cvs
+    }
+
+    /// Which segment it is.
+    pub fn index(&self) -> u64 {
+        self.segment
     }
 
     /// The groups that this segment can check.

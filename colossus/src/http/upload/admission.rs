@@ -73,8 +73,10 @@ pub async fn admit_ids(node: &Node, ids: &Ids) -> Result<Admission, ApiError> {
 }
 
 fn look(node: &Node, target: Target) -> Admission {
+    // What is damaged here is taken again: it may be the last good copy.
+    let is_well = node.damage.get(&target.hash).is_none();
     match node.holdings.get(target.object) {
-        Some(held) if held.hash == target.hash => Admission::AlreadyHeld(target),
+        Some(held) if held.hash == target.hash && is_well => Admission::AlreadyHeld(target),
         _ => Admission::Receive(target),
     }
 }

@@ -9,7 +9,8 @@ use shared::{
 use super::{super::errors, admission::Target};
 use crate::{
     holdings::Taken,
-    node::{Node, now_ms},
+    node::{Node, hint, now_ms},
+    scrub::actor::Noted,
 };
 
 /// The answer to a finished upload; `id` is what existing clients read.
@@ -36,6 +37,15 @@ pub async fn store(node: &Node, target: &Target, verified: Verified) -> Result<(
         .await;
     stored.map_err(errors::from_holdings)?;
 
+    if node.damage.get(&target.hash).is_some() {
+        let (hash, is_fresh) = (target.hash, false);
+        hint(
+            &node.scrub,
+            Noted { hash, is_fresh },
+            "scrub",
+            &node.metrics,
+        );
+    }
     node.metrics.upload_bytes.inc_by(target.size);
     tracing::debug!(object = %target.object, bucket = %target.bucket, size = target.size, "stored");
     node.object_stored(

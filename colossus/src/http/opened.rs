@@ -1,0 +1,234 @@
+//! An object opened for an answer: its first bytes are proved against the hash on chain before the
+//! head goes out, all others before they leave. What turns out to be damaged is noted on disk, mended
+//! from other holders at once, and never sent; a client whose answer has not begun waits a moment for
+//! that.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use actix_web::{
+    body::{BodySize, MessageBody},
+    web,
+};
+use bytes::Bytes;
+use shared::{
+    api::{ApiError, ErrorKind},
+    blob::BlobError,
+    ids::ObjectId,
+    range::ByteRange,
+    serve::{Proven, ProvenBody, Unproven, proven::Content},
+};
+use tokio::time::Duration;
+
+use super::errors;
+use crate::{
+    holdings::{self, Held},
+    node::{Node, hint, now_ms},
+    scrub::{actor::Noted, examine::Damage},
+};
+
+/// How long a client waits for a repair before it is told to come again.
+const REPAIR_WAIT_MAX: Duration = Duration::from_secs(3);
+/// Seconds after which a client may ask for a damaged object again.
+const DAMAGED_RETRY_AFTER_S: u32 = 30;
+
+/// An object that is held, on its way to a client.
+#[derive(Clone)]
+pub struct Reading {
+    /// The node.
+    pub node: web::Data<Node>,
+    /// The object asked for.
+    pub object: ObjectId,
+    /// What is known of it.
+    pub held: Held,
+    /// Keeps it from being removed until it is sent or broken off.
+    pub pin: Arc<holdings::Pin>,
+    /// May the answer wait for a repair? Not that to another storage node: two that mend each other
+    /// would wait for each other.
+    pub may_wait: bool,
+}
+
+/// The files of an object, and the beginning of the answer.
+pub struct Opened {
+    files: Arc<Proven>,
+    content: Content,
+    first: Option<ProvenBody>,
+    reading: Reading,
+}
+
+/// Why an object could not be opened.
+enum OpenError {
+    Damaged(Unproven),
+    Missing,
+    Blob(BlobError),
+    Stopping,
+}
+
+impl Reading {
+    /// Opens the files and proves the first bytes of `first`. On damage this waits for the repair if
+    /// it may, and tries once more.
+    pub async fn open(
+        self,
+        content: Content,
+        first: Option<ByteRange>,
+    ) -> Result<Opened, ApiError> {
+        let mut damage = match self.open_once(content, first).await {
+            Ok(opened) => return Ok(opened),
+            Err(error) => self.damage(error)?,
+        };
+        self.note(damage, "start").await;
+        if self.is_mended().await {
+            damage = match self.open_once(content, first).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) => self.damage(error)?,
+            };
+            self.note(damage, "start").await;
+        }
+        Err(self.damaged())
+    }
+
+    async fn open_once(
+        &self,
+        content: Content,
+        first: Option<ByteRange>,
+    ) -> Result<Opened, OpenError> {
+        let (blobs, Held { hash, size, .. }) = (self.node.holdings.blobs().clone(), self.held);
+        let open = move || {
+            let raw = blobs.raw_files(&hash).map_err(OpenError::Blob)?;
+            let data = raw.data.ok_or(OpenError::Missing)?;
+            let outboard = raw.outboard.map(|outboard| outboard.into_file());
+            let proven = Proven::open(hash, size, data.into_file(), outboard);
+            let files = Arc::new(proven.map_err(OpenError::Damaged)?);
+            let begin = |range| ProvenBody::begun(files.clone(), content, range);
+            let first = first.map(begin).transpose().map_err(OpenError::Damaged)?;
+            Ok((files, first))
+        };
+        let opened = tokio::task::spawn_blocking(open).await;
+        let (files, first) = opened.unwrap_or(Err(OpenError::Stopping))?;
+        Ok(Opened {
+            files,
+            content,
+            first,
+            reading: self.clone(),
+        })
+    }
+
+    fn damage(&self, error: OpenError) -> Result<Damage, ApiError> {
+        let (object, hash) = (self.object, self.held.hash);
+        match error {
+            OpenError::Damaged(unproven) => {
+                tracing::error!(%object, %hash, %unproven, "a stored object is damaged and was not served");
+                Ok(damage_of(&unproven))
+            }
+            OpenError::Missing => {
+                tracing::error!(%object, %hash, "the file of a stored object is gone");
+                Ok(Damage {
+                    data_missing: true,
+                    ..Damage::default()
+                })
+            }
+            OpenError::Blob(error) => Err(errors::from_blob(error)),
+            OpenError::Stopping => {
+                let message = "the node is stopping: ask another node of the bag";
+                Err(ApiError::new(ErrorKind::Unavailable, message))
+            }
+        }
+    }
+
+    /// Notes damage, durably, and has it mended.
+    async fn note(&self, damage: Damage, at: &'static str) {
+        let metrics = &self.node.metrics;
+        metrics.served_damage.with_label_values(&[at]).inc();
+        let Held { hash, size, .. } = self.held;
+        let book = self.node.damage.clone();
+        let noting = move || book.add(hash, size, &damage, now_ms());
+        let is_fresh = match tokio::task::spawn_blocking(noting).await {
+            Ok(Ok(is_fresh)) => is_fresh,
+            Ok(Err(error)) => {
+                tracing::error!(%hash, %error, "damage cannot be noted; it is not served from now on until a restart");
+                true
+            }
+            Err(_) => return,
+        };
+        // When it is lost, the scrub looks into the book by itself.
+        hint(&self.node.scrub, Noted { hash, is_fresh }, "scrub", metrics);
+    }
+
+    /// Waits for the repair of what is noted, if it may; says whether all is well.
+    pub async fn is_mended(&self) -> bool {
+        let mended = self.node.damage.mended(self.held.hash);
+        self.may_wait
+            && tokio::time::timeout(REPAIR_WAIT_MAX, mended)
+                .await
+                .unwrap_or(false)
+    }
+
+    /// The answer when it is not.
+    pub fn damaged(&self) -> ApiError {
+        let message = format!(
+            "object {} is damaged on this node and being repaired: take it from another node, or ask again later",
+            self.object
+        );
+        ApiError::new(ErrorKind::Unavailable, message).retry_after(DAMAGED_RETRY_AFTER_S)
+    }
+}
+
+fn damage_of(unproven: &Unproven) -> Damage {
+    let mut damage = Damage::default();
+    match unproven {
+        Unproven::Length { .. } => damage.wrong_length = true,
+        Unproven::Outboard(_) => damage.outboard = true,
+        Unproven::Group { group, .. } => {
+            damage.groups = std::iter::once(*group..*group + 1).collect()
+        }
+    }
+    damage
+}
+
+impl Opened {
+    /// The body of one range. That of the range which was opened begins with the bytes proved then.
+    pub fn body(&mut self, range: ByteRange) -> ObjectBody {
+        let files = &self.files;
+        let first = self.first.take();
+        let fresh = || ProvenBody::new(files.clone(), self.content, range);
+        ObjectBody {
+            body: first.unwrap_or_else(fresh),
+            reading: self.reading.clone(),
+        }
+    }
+}
+
+/// Proved bytes of an object that is pinned until they are sent. What is found damaged on the way ends
+/// the body, is noted and mended.
+pub struct ObjectBody {
+    body: ProvenBody,
+    reading: Reading,
+}
+
+impl MessageBody for ObjectBody {
+    type Error = io::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Bytes>>> {
+        let polled = Pin::new(&mut self.body).poll_next(cx);
+        if let Poll::Ready(Some(Err(error))) = &polled
+            && let Some(unproven) = Unproven::of(error)
+        {
+            let (object, hash) = (self.reading.object, self.reading.held.hash);
+            tracing::error!(%object, %hash, %unproven, "a stored object is damaged: the answer was broken off before that");
+            let (reading, damage) = (self.reading.clone(), damage_of(unproven));
+            actix_web::rt::spawn(async move { reading.note(damage, "body").await });
+        }
+        polled
+    }
+}
