@@ -231,11 +231,18 @@ impl Metrics {
                 "storage_objects_errored",
                 "Blobs damaged and not mended yet",
             )?,
-            served_damage: make.counters(
-                "storage_damage_met_total",
-                "Answers that met damaged bytes and did not give them out, by where they ended",
-                &["at"],
-            )?,
+            served_damage: {
+                let met = make.counters(
+                    "storage_damage_met_total",
+                    "Answers that met damaged bytes and did not give them out, by where they ended",
+                    &["at"],
+                )?;
+                // Alerts need the zero before the first.
+                for at in ["start", "body"] {
+                    met.with_label_values(&[at]).inc_by(0);
+                }
+                met
+            },
             gossip_received: make.counters(
                 "storage_gossip_received_total",
                 "Gossip messages by verdict",
