@@ -64,12 +64,31 @@ async fn the_chain_is_killed_and_reorganised_while_batches_are_under_way() -> Re
     })
     .await?;
     let mut random = SmallRng::seed_from_u64(1);
+    let mut final_max = 0;
     for (round, some) in all.chunks(5).enumerate() {
+        let reorganise = round % 2 == 1;
+        if reorganise {
+            // What was final before must lie below the block that is taken away now: a chain whose final
+            // blocks change has broken its word, and nobody can be right about it.
+            eventually("the chain has grown past what was final", async || {
+                let head = creator.chain.finalized_head().await;
+                Ok(head.is_ok_and(|head| head.number > final_max + 1))
+            })
+            .await?;
+        }
         creator.upload_all(&node.root(), BUCKET, some).await?;
         let wait_ms = random.random_range(0..500);
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        eventually("the chain tells what is final", async || {
+            let head = creator.chain.finalized_head().await;
+            final_max = head
+                .as_ref()
+                .map_or(final_max, |head| final_max.max(head.number));
+            Ok(head.is_ok())
+        })
+        .await?;
         chain.kill()?;
-        if round % 2 == 1 {
+        if reorganise {
             chain.forget_newest_block()?;
         }
         chain.go_on().await?;

@@ -12,6 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -28,6 +29,11 @@ use crate::{hash::ContentHash, verified::Layout};
 
 /// What an outboard's name has behind that of its data.
 pub(super) const OUTBOARD_SUFFIX: &str = ".ob";
+
+/// Looks at a lock that is taken, and the pause between them: a store that was just closed gives its
+/// lock back when its last work on the pool has ended.
+const LOCK_LOOKS_MAX: u32 = 40;
+const LOCK_LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// One directory of blobs.
 pub(super) struct Volume {
@@ -323,12 +329,20 @@ impl Volume {
             opened => opened,
         };
         let lock = opened.map_err(|error| self.unusable(&path, &error))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(lock),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(BlobError::InUse {
-                dir: self.root().into(),
-            }),
-            Err(error) => Err(self.unusable(&path, &error.into())),
+        let mut looks = 1;
+        loop {
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(lock),
+                Err(rustix::io::Errno::WOULDBLOCK) if looks < LOCK_LOOKS_MAX => {
+                    looks += 1;
+                    std::thread::sleep(LOCK_LOOK_PAUSE);
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    let dir = self.root().into();
+                    return Err(BlobError::InUse { dir });
+                }
+                Err(error) => return Err(self.unusable(&path, &error.into())),
+            }
         }
     }
 
