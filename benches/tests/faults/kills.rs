@@ -135,7 +135,7 @@ async fn nodes_are_killed_under_load_and_nothing_acknowledged_is_lost() -> Resul
     };
     futures::try_join!(uploads, kill(&mut nodes, kills, seed))?;
 
-    let deleted = load.deleted.borrow();
+    let deleted = load.deleted.take();
     let (gone, kept): (Vec<_>, Vec<_>) = all
         .iter()
         .cloned()
