@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`http`] | the public interface; **the playback story** is [`http::asset`] |
 //! | [`catalog`] | which objects this node distributes, by the finalised chain |
-//! | [`cache`] | what is kept on disk; [`cache::keeper`] decides, [`cache::object`] is one open object |
+//! | [`cache`] | what is kept on disk and in memory; [`cache::keeper`] decides, [`cache::object`] is one open object |
 //! | [`fill`] | how objects come from storage nodes: extents, proofs, sources |
 //! | [`content`] | [`content::Content`]: hash and size, the key of the cache |
 //! | [`node`] | puts the parts together: start and stop order |
@@ -13,13 +13,13 @@
 //! | [`policy`] | eviction and admission policies, and `argus cache replay`, which measures them |
 //! | [`config`], [`metrics`], [`cli`], [`doctor`] | knobs, figures, command line, what an operator can get wrong |
 //!
-//! Reading order: `http::asset`, `cache::object`, `cache::keeper::core`, `fill::task`, `shared::fetch`.
+//! Reading order: `http::asset`, `cache::object`, `cache::keeper::core`, `fill::core`, `fill::task`, `shared::fetch`.
 //!
 //! # Invariants
 //!
 //! - A group is marked present after it has been verified and written, and only then is it served.
 //! - A viewer of an object that fails gets a broken connection, never a short success.
-//! - The cache's limit is never exceeded: an object is admitted with all its bytes reserved.
+//! - The cache's limit is never exceeded: an extent is fetched for keeping once there is room for it.
 //! - Bytes never enter a mailbox, and a hit asks no actor.
 //!
 //! # What a crash loses

@@ -22,6 +22,7 @@
 //! | [`app`] | puts the parts together: start and stop order |
 //! | [`node`] | the parts as the HTTP handlers see them |
 //! | [`config`], [`metrics`], [`cli`] | knobs, figures, command line |
+//! | `world` (tests) | all decision cores together in one seeded world with faults |
 //!
 //! Reading order: `http::upload`, `holdings`, `accept::core`, `replicate::core`, `app`.
 //!
