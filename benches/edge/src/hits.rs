@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{
     Run,
     process::client_cpu_s,
-    rig::Rig,
+    rig::{Rig, Which},
     table::Table,
     world::{FILM, LARGE, MIDDLE, SMALL, Thing},
     wrk::{self, Load},
@@ -47,12 +47,14 @@ const SHAPES: [Shape; 4] = [
 
 /// Measures all shapes.
 pub async fn measure(rig: &mut Rig, run: &Run, table: &mut Table) -> Result<()> {
+    let mut measured = rig.measured.clone();
+    measured.push(Which::Colossus);
     for shape in SHAPES {
-        for which in rig.measured.clone() {
+        for &which in &measured {
             rig.warm(which, shape.thing).await?;
         }
         for _ in 0..run.rounds {
-            for which in rig.measured.clone() {
+            for &which in &measured {
                 let load = Load {
                     url: format!(
                         "http://{}{}",

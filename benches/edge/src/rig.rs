@@ -38,6 +38,8 @@ pub enum Which {
     Varnish,
     /// Argus.
     Argus,
+    /// Colossus, the storage node the others fill from: hits only.
+    Colossus,
 }
 
 /// Everything that runs.
@@ -48,7 +50,7 @@ pub struct Rig {
     nginx: Option<Server>,
     varnish: Option<Server>,
     argus: Server,
-    _origin: Server,
+    origin: Server,
     http: reqwest::Client,
     version: u64,
     /// The last to go: the servers write into it while they live.
@@ -111,7 +113,7 @@ impl Rig {
             nginx,
             varnish,
             argus,
-            _origin: origin,
+            origin,
             http: reqwest::Client::new(),
             version: 0,
         };
@@ -133,6 +135,7 @@ impl Rig {
             Which::Nginx => self.ports.nginx,
             Which::Varnish => self.ports.varnish,
             Which::Argus => self.ports.argus,
+            Which::Colossus => self.ports.origin,
         };
         ([127, 0, 0, 1], port).into()
     }
@@ -143,6 +146,7 @@ impl Rig {
             Which::Nginx => self.nginx.as_ref(),
             Which::Varnish => self.varnish.as_ref(),
             Which::Argus => Some(&self.argus),
+            Which::Colossus => Some(&self.origin),
         };
         server.context("it is not measured")
     }
@@ -153,6 +157,7 @@ impl Rig {
             Which::Nginx => format!("/hot/{}", thing.id),
             Which::Varnish => format!("/o/{}", thing.id),
             Which::Argus => format!("/api/v1/assets/{}", thing.id),
+            Which::Colossus => format!("/api/v1/files/{}", thing.id),
         }
     }
 
@@ -186,6 +191,7 @@ impl Rig {
             Which::Nginx => format!("/cold/{}?v={}", thing.id, self.version),
             Which::Varnish => format!("/o/{}?v={}", thing.id, self.version),
             Which::Argus => self.hot(which, thing),
+            Which::Colossus => bail!("a storage node has no cold objects"),
         })
     }
 

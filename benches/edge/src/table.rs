@@ -58,15 +58,15 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| | figure | nginx | Varnish | Argus | ÷ nginx | ÷ Varnish |"
+            "| | figure | nginx | Varnish | Argus | ÷ nginx | ÷ Varnish | Colossus | ÷ nginx |"
         )?;
-        writeln!(f, "|---|---|--:|--:|--:|--:|--:|")?;
+        writeln!(f, "|---|---|--:|--:|--:|--:|--:|--:|--:|")?;
         let mut before = "";
         for row in &self.rows {
             let value = |which| row.values.get(&which).and_then(|values| median(values));
             let cell = |value: Option<f64>| value.map_or("–".to_owned(), short);
-            let argus = value(Which::Argus);
-            let over = |other: Option<f64>| match (argus, other) {
+            let (argus, colossus) = (value(Which::Argus), value(Which::Colossus));
+            let over = |ours: Option<f64>, other: Option<f64>| match (ours, other) {
                 (Some(ours), Some(theirs)) if theirs > 0.0 => format!("{:.2}", ours / theirs),
                 _ => "–".to_owned(),
             };
@@ -75,13 +75,15 @@ impl fmt::Display for Table {
             before = &row.what;
             writeln!(
                 f,
-                "| {what} | {} | {} | {} | {} | {} | {} |",
+                "| {what} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 row.figure,
                 cell(nginx),
                 cell(varnish),
                 cell(argus),
-                over(nginx),
-                over(varnish)
+                over(argus, nginx),
+                over(argus, varnish),
+                cell(colossus),
+                over(colossus, nginx)
             )?;
         }
         Ok(())
