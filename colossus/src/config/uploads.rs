@@ -13,10 +13,6 @@ pub struct UploadsConfig {
     pub uploads_max: usize,
     /// Uploads received at once from one client; more are answered 503.
     pub uploads_per_client_max: usize,
-    /// Header in which the operator's own proxy names the client's address, such as `x-real-ip`; of a
-    /// list the last address counts. Without it clients are told apart by their connections'
-    /// addresses, and all clients behind one proxy are one.
-    pub client_header: Option<String>,
     /// Longest silence of a client in the middle of a body.
     pub chunk_timeout: TimeSpan,
 }
@@ -26,7 +22,6 @@ impl Default for UploadsConfig {
         Self {
             uploads_max: 128,
             uploads_per_client_max: 64,
-            client_header: None,
             chunk_timeout: TimeSpan::from_secs(30),
         }
     }

@@ -17,9 +17,9 @@
 //! broken line. Before all that, [`preflight`] tells a client which buckets could take an object.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use shared::api::ApiError;
+use shared::{api::ApiError, serve::server::clients::address::ClientKey};
 
-use self::{admission::Admission, body::SharedPayload, finish::Uploaded, limits::Client};
+use self::{admission::Admission, body::SharedPayload, finish::Uploaded};
 use super::errors;
 use crate::node::Node;
 
@@ -82,7 +82,7 @@ async fn receive(
             return Ok(Outcome::Repeated(finish::uploaded(node, &target).await?));
         }
     };
-    let client = Client::of(request, &node.config.uploads);
+    let client = ClientKey::of(request, &node.config.http.limits.trusted_proxies);
     let _slot = node.uploads.take_slot(client)?;
     let _room = node.uploads.reserve(target.size, node.holdings.blobs())?;
 

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use shared::blob::ResumableId;
+use shared::{blob::ResumableId, serve::server::clients::address::ClientKey};
 use tokio::time::{Duration, Instant};
-
-use crate::http::upload::limits::Client;
 
 /// Limits of resumable uploads.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +35,7 @@ pub enum Refusal {
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    client: Client,
+    client: ClientKey,
     is_open: bool,
     seen: Instant,
 }
@@ -58,7 +56,12 @@ impl Book {
     }
 
     /// A client begins an upload, or is told why it may not.
-    pub fn begin(&mut self, now: Instant, id: ResumableId, client: Client) -> Result<(), Refusal> {
+    pub fn begin(
+        &mut self,
+        now: Instant,
+        id: ResumableId,
+        client: ClientKey,
+    ) -> Result<(), Refusal> {
         let open = || self.entries.values().filter(|entry| entry.is_open);
         if open().count() >= self.limits.open_max {
             return Err(Refusal::TooMany(self.limits.open_max));
@@ -73,7 +76,7 @@ impl Book {
 
     /// An upload of an earlier run is there, whatever the limits, and was last seen then; or one that
     /// was finished from the start.
-    pub fn found(&mut self, seen: Instant, id: ResumableId, client: Client, is_open: bool) {
+    pub fn found(&mut self, seen: Instant, id: ResumableId, client: ClientKey, is_open: bool) {
         let entry = Entry {
             client,
             is_open,
@@ -132,6 +135,8 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3_600);
@@ -145,8 +150,8 @@ mod tests {
         })
     }
 
-    fn client(last: u8) -> Client {
-        Client::at([10, 0, 0, last].into())
+    fn client(last: u8) -> ClientKey {
+        IpAddr::from([10, 0, 0, last]).into()
     }
 
     #[test]

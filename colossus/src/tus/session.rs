@@ -13,16 +13,14 @@ use parking_lot::Mutex;
 use shared::{
     blob::{Resumable, ResumableId},
     hash::ContentHash,
+    serve::server::clients::address::ClientKey,
 };
 use tokio::{
     sync::{OwnedMutexGuard, watch},
     time::{Duration, timeout},
 };
 
-use crate::http::upload::{
-    admission::Ids,
-    limits::{Client, Room},
-};
+use crate::http::upload::{admission::Ids, limits::Room};
 
 /// How long the request that is taken over from may take to make durable what it received.
 const TAKE_OVER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -39,7 +37,7 @@ pub struct About {
     /// Hash, as on chain.
     pub hash: ContentHash,
     /// Who began it.
-    pub client: Client,
+    pub client: ClientKey,
     /// `Upload-Metadata` as it came.
     pub metadata: String,
 }

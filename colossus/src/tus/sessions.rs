@@ -29,7 +29,7 @@ use crate::{
         errors,
         upload::{
             admission::Ids,
-            limits::{Client, SLOT_RETRY_AFTER_S, Uploads},
+            limits::{SLOT_RETRY_AFTER_S, Uploads},
         },
     },
     metrics::{Metrics, SessionEnd},
@@ -325,7 +325,7 @@ fn read_note(kept: &Kept) -> Option<About> {
         },
         size: note.size,
         hash: note.hash,
-        client: Client::at(note.client),
+        client: note.client.into(),
         metadata: note.metadata,
     })
 }

@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use shared::{
     api::{ApiError, ErrorKind},
     blob::ResumableId,
+    serve::server::clients::address::ClientKey,
 };
 
 use super::{
@@ -12,7 +13,6 @@ use super::{
         admission::{self, Admission, Target},
         body::SharedPayload,
         finish,
-        limits::Client,
     },
     headers, look, receive,
 };
@@ -59,7 +59,7 @@ async fn begin(
         ids,
         size: target.size,
         hash: target.hash,
-        client: Client::of(request, &node.config.uploads),
+        client: ClientKey::of(request, &node.config.http.limits.trusted_proxies),
         metadata,
     };
     match &admission {

@@ -6,14 +6,12 @@ use futures::{FutureExt, StreamExt};
 use shared::{
     api::{ApiError, ErrorKind},
     blob::{Resumable, TRIAL_BYTES_MAX},
+    serve::server::clients::address::ClientKey,
 };
 use tokio::time::{Duration, Instant, timeout};
 
 use super::{
-    super::{
-        errors,
-        upload::{body::SharedPayload, limits::Client},
-    },
+    super::{errors, upload::body::SharedPayload},
     checksum::Checksum,
     headers,
 };
@@ -40,7 +38,7 @@ pub async fn receive(
     if let Some(refusal) = standing.read_only.and_then(|_| standing.refuses_uploads()) {
         return Err(refusal);
     }
-    let client = Client::of(request, &node.config.uploads);
+    let client = ClientKey::of(request, &node.config.http.limits.trusted_proxies);
     let _slot = node.uploads.take_slot(client)?;
     let before = turn.position();
     // True until the body is whole, for this request may end anywhere.

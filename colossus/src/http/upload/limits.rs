@@ -3,18 +3,17 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use actix_web::HttpRequest;
 use parking_lot::Mutex;
 use shared::{
     api::{ApiError, ErrorKind},
     blob::BlobStore,
+    serve::server::clients::address::ClientKey,
 };
 
 use super::super::errors;
@@ -22,41 +21,6 @@ use crate::{config::UploadsConfig, disk::StandingCell, metrics::Metrics};
 
 /// Seconds after which an upload refused for want of a slot may come again.
 pub const SLOT_RETRY_AFTER_S: u32 = 5;
-
-/// Who uploads, as far as limits go: an IPv4 address, or the /64 network of an IPv6 one, which is
-/// what one subscriber has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Client(IpAddr);
-
-impl Client {
-    /// The sender of a request: the address that the operator's own proxy names in the configured
-    /// header, else that of the connection.
-    pub fn of(request: &HttpRequest, limits: &UploadsConfig) -> Self {
-        let named = limits.client_header.as_deref().and_then(|name| {
-            let value = request.headers().get(name)?.to_str().ok()?;
-            value.rsplit(',').next()?.trim().parse().ok()
-        });
-        let connected = || request.peer_addr().map(|address| address.ip());
-        let unknown = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        Self::at(named.or_else(connected).unwrap_or(unknown))
-    }
-
-    /// Its address, or that of its network.
-    pub fn address(&self) -> IpAddr {
-        self.0
-    }
-
-    /// The client with this address.
-    pub fn at(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(address) => {
-                let network = u128::from(address) & !u128::from(u64::MAX);
-                Self(IpAddr::V6(network.into()))
-            }
-            v4 => Self(v4),
-        }
-    }
-}
 
 /// Slots and disk space of the uploads under way. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -72,12 +36,12 @@ pub struct Uploads {
 #[derive(Default)]
 struct Taken {
     total: usize,
-    by_client: HashMap<Client, usize>,
+    by_client: HashMap<ClientKey, usize>,
 }
 
 /// One upload being received; frees its slot when dropped.
 pub struct Slot {
-    client: Client,
+    client: ClientKey,
     taken: Arc<Mutex<Taken>>,
     metrics: Metrics,
 }
@@ -107,7 +71,7 @@ impl Uploads {
     }
 
     /// A slot, or a polite refusal.
-    pub fn take_slot(&self, client: Client) -> Result<Slot, ApiError> {
+    pub fn take_slot(&self, client: ClientKey) -> Result<Slot, ApiError> {
         let mut taken = self.taken.lock();
         let refuse = |message: String| {
             Err(ApiError::new(ErrorKind::Overloaded, message).retry_after(SLOT_RETRY_AFTER_S))
@@ -202,7 +166,8 @@ impl Drop for Slot {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::test::TestRequest;
+    use std::net::IpAddr;
+
     use prometheus::Registry;
 
     use super::*;
@@ -217,8 +182,8 @@ mod tests {
         Uploads::new(limits, StandingCell::default(), metrics)
     }
 
-    fn client(address: &str) -> Client {
-        Client::at(address.parse().unwrap())
+    fn client(address: &str) -> ClientKey {
+        ClientKey::from(address.parse::<IpAddr>().unwrap())
     }
 
     #[test]
@@ -254,26 +219,5 @@ mod tests {
         drop(room);
         assert_eq!(uploads.reserved_bytes(), 7);
         assert_eq!(uploads.metrics.uploads_reserved_bytes.get(), 7);
-    }
-
-    #[test]
-    fn a_client_is_an_ipv4_address_or_an_ipv6_network() {
-        assert_eq!(client("::ffff:10.0.0.1"), client("10.0.0.1"));
-        assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:1:2:3"));
-        assert_ne!(client("2001:db8::1"), client("2001:db8:0:1::1"));
-    }
-
-    #[test]
-    fn a_header_counts_only_where_it_is_configured() {
-        let request = TestRequest::default()
-            .peer_addr("10.0.0.1:5".parse().unwrap())
-            .insert_header(("x-real-ip", "192.0.2.9, 192.0.2.7"))
-            .to_http_request();
-        let mut limits = UploadsConfig::default();
-        assert_eq!(Client::of(&request, &limits), client("10.0.0.1"));
-        limits.client_header = Some("X-Real-IP".into());
-        assert_eq!(Client::of(&request, &limits), client("192.0.2.7"));
-        limits.client_header = Some("absent".into());
-        assert_eq!(Client::of(&request, &limits), client("10.0.0.1"));
     }
 }

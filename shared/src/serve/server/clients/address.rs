@@ -6,7 +6,10 @@ use std::{
     str::FromStr,
 };
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::{
+    HttpRequest,
+    http::header::{self, HeaderMap},
+};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -54,8 +57,23 @@ impl From<Network> for String {
 }
 
 /// What makes a client one client: its IPv4 address, or the /64 that one IPv6 customer has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientKey(IpAddr);
+
+impl ClientKey {
+    /// The sender of a request: what trusted proxies say, else the address of the connection. All
+    /// requests without one, as in tests, are of one client.
+    pub fn of(request: &HttpRequest, trusted: &[Network]) -> Self {
+        let unknown = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        let peer = request.peer_addr().map_or(unknown, |peer| peer.ip());
+        client_address(peer, request.headers(), trusted).into()
+    }
+
+    /// Its address, or that of its network.
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
+}
 
 impl From<IpAddr> for ClientKey {
     fn from(address: IpAddr) -> Self {
@@ -121,9 +139,24 @@ fn address_of(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::{
+        http::header::{HeaderName, HeaderValue},
+        test::TestRequest,
+    };
 
     use super::*;
+
+    #[test]
+    fn a_request_is_its_connections_or_what_the_proxy_says() {
+        let request = TestRequest::default()
+            .peer_addr("10.0.0.1:5".parse().unwrap())
+            .insert_header((header::X_FORWARDED_FOR, "192.0.2.9, 2001:db8::7"))
+            .to_http_request();
+        let key = |address: &str| ClientKey::from(address.parse::<IpAddr>().unwrap());
+        assert_eq!(ClientKey::of(&request, &[]), key("10.0.0.1"));
+        let proxy = ["10.0.0.1".parse().unwrap()];
+        assert_eq!(ClientKey::of(&request, &proxy), key("2001:db8::ffff"));
+    }
 
     #[test]
     fn proxies_are_believed_only_if_they_are_trusted() {
