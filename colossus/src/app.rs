@@ -16,6 +16,7 @@ use shared::{
     hash::ContentHash,
     ids::BlockHash,
     p2p::identity::{IdentityError, NodeIdentity},
+    serve::server::{PublicServer, tls::TlsError},
     supervise::{Exit, Watchdog, run_until_stop},
     table::{Database, Table, TableError},
     telemetry::{AdminServer, Health, RequestTelemetry},
@@ -99,6 +100,9 @@ pub enum StartError {
     /// The client for other nodes.
     #[error(transparent)]
     Client(#[from] FetchError),
+    /// TLS of the public port.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Metrics registered twice.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -123,6 +127,7 @@ pub struct Colossus {
     database: Database,
     discovery: Option<JoinHandle<()>>,
     expiring: JoinHandle<()>,
+    public: PublicServer,
     server: ServerHandle,
     address: SocketAddr,
     admin: AdminServer,
@@ -260,8 +265,10 @@ impl Colossus {
         let obligations = start_obligations(&node, follower);
         let admin_address = node.config.admin.listen;
         let node = web::Data::new(node);
-        let (server, address) = start_http(&node, requests)?;
-        let health = health(&node);
+        let (limits, tls) = (&node.config.http.limits, node.config.http.tls.as_ref());
+        let public = PublicServer::prepare(limits, tls, &registry).await?;
+        let (server, address) = start_http(&node, requests, &public)?;
+        let health = health(&node).ready_when("running", public.ready());
         let (control, cleanup) = (
             http::admin::routes(node.scrub.clone(), node.disk.clone()),
             http::cleanup::routes(node.clone()),
@@ -285,6 +292,7 @@ impl Colossus {
             database,
             discovery,
             expiring,
+            public,
             server,
             address,
             admin,
@@ -323,8 +331,10 @@ impl Colossus {
         Ok(exit)
     }
 
-    /// Stops: no new requests, those under way finish, then the actors end, then the disk is synced.
+    /// Stops: not ready any more, then no new requests, those under way finish, then the actors end,
+    /// then the disk is synced.
     pub async fn stop(self) {
+        self.public.drain().await;
         // Their clients go on when the node is back; waiting for them could take hours.
         self.node.tus.close();
         self.expiring.abort();
@@ -507,26 +517,20 @@ fn start_obligations(node: &Node, follower: Follower) -> Addr<ObligationsActor> 
 fn start_http(
     node: &web::Data<Node>,
     requests: RequestTelemetry,
+    public: &PublicServer,
 ) -> Result<(ServerHandle, SocketAddr), StartError> {
     let address = node.config.http.listen;
     let listen_error = |cause| StartError::Listen { address, cause };
-    let data = node.clone();
+    let (data, door) = (node.clone(), public.door());
     let server = HttpServer::new(move || {
         App::new()
+            .wrap(door.clone())
             .wrap(requests.clone())
             .wrap(http::open_cors())
             .app_data(data.clone())
             .configure(http::routes)
     });
-    let server = node
-        .config
-        .http
-        .limits
-        .apply(server)
-        .bind(address)
-        .map_err(listen_error)?;
-    let address = server.addrs().first().copied().unwrap_or(address);
-    let running = server.run();
+    let (address, running) = public.bind(server, address).map_err(listen_error)?;
     let handle = running.handle();
     actix_web::rt::spawn(running);
     Ok((handle, address))

@@ -383,6 +383,7 @@ fn every_route_of_the_node_is_documented() {
     let (mut http, mut api) = (Vec::new(), Vec::new());
     sources(&root.join("src/http"), &mut http);
     sources(&root.join("../shared/src/api"), &mut api);
+    sources(&root.join("../shared/src/serve/openapi"), &mut api);
     sources(&root.join("src"), &mut api);
     // Constants declared elsewhere count where the node's routes name them.
     let mut routes: BTreeSet<String> = BTreeSet::new();

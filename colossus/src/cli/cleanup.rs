@@ -5,13 +5,12 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use anyhow::bail;
 use clap::Subcommand;
 use shared::{
-    cli::{self, Settings},
+    cli::{self, Settings, admin::Admin, text},
     config::ByteSize,
     ids::ObjectId,
     supervise::Exit,
 };
 
-use super::admin::Admin;
 use crate::{
     cleanup::{
         core::Outcome,
@@ -47,7 +46,7 @@ impl CleanupCommand {
     /// Asks the running node.
     pub fn run(self, config: &Config) -> Exit {
         let done = actix::System::new().block_on(async {
-            let admin = Admin::of(config)?;
+            let admin = Admin::of(config.admin.listen)?;
             match self {
                 Self::Plan { json } => plan(&admin, json).await,
                 Self::Apply { yes, json } => apply(&admin, yes, json).await,
@@ -143,7 +142,7 @@ fn table(plan: &Page) -> String {
     }
     let mut text = String::new();
     if !plan.lines.is_empty() {
-        text += &super::text::columns(&rows);
+        text += &text::columns(&rows);
     }
     for (decision, word) in [(Decision::Remove, "may go"), (Decision::Keep, "are kept")] {
         let lines = plan.lines.iter().filter(|line| line.decision == decision);

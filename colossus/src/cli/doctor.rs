@@ -1,16 +1,13 @@
 //! `colossus doctor`: one line for each thing looked at, with a remedy.
 
-use serde_json::json;
 use shared::{
     cli::{self, Settings},
     config::{ConfigError, Loaded},
+    doctor::{Finding, tell},
     supervise::Exit,
 };
 
-use crate::{
-    config::Config,
-    doctor::{Finding, Verdict, examine, worst},
-};
+use crate::{config::Config, doctor::examine};
 
 /// `doctor`
 #[derive(Debug, clap::Args)]
@@ -22,12 +19,7 @@ pub struct Args {
 
 /// Looks, also at a configuration that cannot be used. Fails if anything is bad.
 pub fn run(args: &Args, loaded: Result<Loaded<Config>, ConfigError>) -> Exit {
-    let told = |finding: &Finding| {
-        if !args.json {
-            println!("{finding}");
-        }
-    };
-    let findings = match loaded {
+    tell(Config::PROGRAM, args.json, |told| match loaded {
         Err(error) => {
             let remedy = "correct it; colossus config print --origins says where values come from";
             let seen = cli::with_causes(&error);
@@ -36,16 +28,5 @@ pub fn run(args: &Args, loaded: Result<Loaded<Config>, ConfigError>) -> Exit {
             vec![finding]
         }
         Ok(loaded) => actix::System::new().block_on(examine(&loaded.config, told)),
-    };
-    let verdict = worst(&findings);
-    if args.json {
-        println!(
-            "{:#}",
-            json!({ "program": Config::PROGRAM, "verdict": verdict, "findings": findings })
-        );
-    }
-    match verdict {
-        Verdict::Bad => Exit::Failed,
-        Verdict::Good | Verdict::Warning => Exit::Stopped,
-    }
+    })
 }

@@ -5,32 +5,31 @@
 //! | [`flags`] | flags above environment and file |
 //! | [`reference`] | the reference server's names: translated, or answered with what replaces them |
 //! | [`serve`] | runs the node |
-//! | [`cleanup`], [`object`] | ask the running node, by [`admin`] its admin port; [`text`] is for people |
+//! | [`cleanup`], [`object`] | ask the running node by its admin port |
 //! | [`status`], [`doctor`] | ask the running node, look at everything around it |
 //! | [`adopt`], [`check`], [`disks`], [`rebuild_index`] | look after a data directory while no node runs |
-//! | [`completions`] | for shells, and the manual page |
 //!
 //! A new sub-command is a file with a `run`, a variant of `Command` and a line in `Command::run`.
 
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
-use clap_complete::Shell;
+use clap::{CommandFactory, Parser, Subcommand};
 use shared::{
     chain::subxt::SubxtChain,
-    cli::{self, ConfigCommand, Settings},
+    cli::{
+        self, ConfigCommand, Settings,
+        generate::{self, Shell},
+    },
     config::{ConfigError, Loaded},
     supervise::Exit,
 };
 
 use crate::config::Config;
 
-mod admin;
 mod adopt;
 mod check;
 mod cleanup;
-mod completions;
 mod disks;
 mod doctor;
 mod flags;
@@ -38,8 +37,7 @@ mod object;
 mod rebuild_index;
 mod reference;
 mod serve;
-pub(crate) mod status;
-mod text;
+mod status;
 
 use flags::Flags;
 
@@ -96,8 +94,10 @@ impl Command {
     fn run(self, loaded: Result<Loaded<Config>, ConfigError>) -> Exit {
         match (self, loaded) {
             // These need no configuration, or look at one that cannot be used, too.
-            (Self::Completions { shell }, _) => completions::completions(shell),
-            (Self::Man, _) => completions::man(),
+            (Self::Completions { shell }, _) => {
+                generate::completions(Config::PROGRAM, Arguments::command(), shell)
+            }
+            (Self::Man, _) => generate::man(Config::PROGRAM, Arguments::command()),
             (Self::Doctor(args), loaded) => doctor::run(&args, loaded),
             (_, Err(error)) => cli::fail(Config::PROGRAM, Exit::Misconfigured, &error),
             (Self::Serve, Ok(loaded)) => serve::run(loaded.config),

@@ -2,12 +2,11 @@
 
 use clap::Subcommand;
 use shared::{
-    cli::{self, Settings},
+    cli::{self, Settings, admin::Admin, text},
     ids::ObjectId,
     supervise::Exit,
 };
 
-use super::admin::Admin;
 use crate::{
     cleanup::explain::Explanation,
     config::Config,
@@ -33,7 +32,7 @@ impl ObjectCommand {
     pub fn run(self, config: &Config) -> Exit {
         let Self::Explain { object, json } = self;
         let explained = actix::System::new().block_on(async {
-            let admin = Admin::of(config)?;
+            let admin = Admin::of(config.admin.listen)?;
             let path = format!("/objects/{object}/explain");
             let explanation: Explanation = admin.get(&path).await?;
             anyhow::Ok(match json {
@@ -102,12 +101,12 @@ fn text(it: &Explanation) -> String {
             ]);
         }
         text += "\n";
-        text += &super::text::columns(&rows);
+        text += &text::columns(&rows);
     }
     if !it.history.is_empty() {
         let rows: Vec<[String; 2]> = it.history.iter().map(line).collect();
         text += "\n";
-        text += &super::text::columns(&rows);
+        text += &text::columns(&rows);
     }
     text
 }
@@ -142,5 +141,5 @@ fn line(entry: &Entry) -> [String; 2] {
             )
         }
     };
-    [super::text::time(entry.at_ms), what]
+    [text::time(entry.at_ms), what]
 }

@@ -1,20 +1,15 @@
 //! `colossus status`: what the running node says of itself, as a table or as JSON.
 
-use std::net::SocketAddr;
-
 use serde_json::{Value, json};
 use shared::{
     api,
     cli::{self, Settings},
     config::ByteSize,
+    doctor::net::{Unanswered, get, reachable},
     supervise::Exit,
 };
-use tokio::time::Duration;
 
 use crate::config::Config;
-
-/// Longest wait for an answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `status`
 #[derive(Debug, clap::Args)]
@@ -22,31 +17,6 @@ pub struct Args {
     /// Prints everything the node says as JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// The node cannot be asked.
-#[derive(Debug, thiserror::Error)]
-pub enum Unanswered {
-    /// No answer.
-    #[error(
-        "{url} does not answer: start the node, or give the --listen and --admin-listen it runs with"
-    )]
-    Silent {
-        /// What was asked.
-        url: String,
-        /// Why.
-        #[source]
-        cause: reqwest::Error,
-    },
-    /// An answer that is no JSON.
-    #[error("{url} answers something else than a storage node")]
-    Foreign {
-        /// What was asked.
-        url: String,
-        /// Why.
-        #[source]
-        cause: reqwest::Error,
-    },
 }
 
 /// Asks and prints. Fails if the node does not answer or is not ready.
@@ -75,37 +45,6 @@ async fn ask(config: &Config) -> Result<Value, Unanswered> {
         get(format!("http://{admin}/readyz?verbose")),
     )?;
     Ok(json!({ "status": status, "data": data, "health": health }))
-}
-
-/// JSON from this machine; any status.
-pub async fn get(url: String) -> Result<Value, Unanswered> {
-    shared::api::install_tls_provider();
-    let silent = |cause| Unanswered::Silent {
-        url: url.clone(),
-        cause,
-    };
-    let client = reqwest::Client::builder()
-        .timeout(ANSWER_TIMEOUT)
-        .no_proxy();
-    let client = client.build().map_err(silent)?;
-    let answer = client.get(&url).send().await.map_err(silent)?;
-    let foreign = |cause| Unanswered::Foreign {
-        url: url.clone(),
-        cause,
-    };
-    answer.json().await.map_err(foreign)
-}
-
-/// An address of this machine for one to listen on: "all" is reached at loopback.
-pub fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        let loopback: std::net::IpAddr = match address.is_ipv4() {
-            true => std::net::Ipv4Addr::LOCALHOST.into(),
-            false => std::net::Ipv6Addr::LOCALHOST.into(),
-        };
-        address.set_ip(loopback);
-    }
-    address
 }
 
 /// What people look at.
@@ -179,17 +118,6 @@ fn table(said: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn all_addresses_are_reached_at_loopback() {
-        for (listen, reached) in [
-            ("0.0.0.0:3333", "127.0.0.1:3333"),
-            ("[::]:3333", "[::1]:3333"),
-            ("10.0.0.1:1", "10.0.0.1:1"),
-        ] {
-            assert_eq!(reachable(listen.parse().unwrap()), reached.parse().unwrap());
-        }
-    }
 
     #[test]
     fn what_is_wrong_stands_below_the_health() {

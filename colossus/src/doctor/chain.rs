@@ -1,14 +1,14 @@
 //! What the chain says: is it there, is it the right one, and does this node have a role in it?
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use shared::{
     chain::{
         Chain,
         directory::{Directory, StorageNode, StorageOperator},
         follower::{Follower, FollowerOptions},
-        subxt::SubxtChain,
     },
+    doctor::chain::{ANSWER_TIMEOUT, clock, endpoints, worker},
     ids::{BlockHash, StorageBucketId, WorkingGroup},
     table::{Database, Table},
 };
@@ -17,17 +17,8 @@ use tokio::time::{Duration, Instant, timeout};
 use super::Finding;
 use crate::config::Config;
 
-/// Longest wait for one answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// How long past blocks are searched for the endpoints that operators announced.
 const ENDPOINTS_WAIT_MAX: Duration = Duration::from_secs(15);
-
-/// Seconds by which the clock may differ from the newest block's, beside the age of a block.
-const CLOCK_OFF_MAX_S: u64 = 60;
-
-/// Blocks by which an endpoint may be behind the others.
-const BEHIND_MAX: u32 = 20;
 
 /// One JOY in the chain's smallest unit.
 const JOY: u128 = 10_000_000_000;
@@ -44,14 +35,16 @@ pub struct Look {
 /// Looks at all endpoints, then asks the first good one.
 pub async fn look(config: &Config, is_running: bool) -> Look {
     let mut look = Look::default();
-    let Some((chain, genesis)) = endpoints(config, &mut look.findings).await else {
+    let Some((chain, genesis)) = endpoints(&config.chain.endpoints, &mut look.findings).await
+    else {
         return look;
     };
     if !is_running {
         look.findings.extend(data_of(config, genesis));
     }
     look.findings.push(clock(&chain).await);
-    look.findings.push(worker(config, &chain).await);
+    look.findings
+        .push(worker(&chain, WorkingGroup::Storage, config.worker).await);
     let chain: Arc<dyn Chain> = Arc::new(chain);
     let directory = match directory(config, chain.clone()).await {
         Ok(directory) => directory,
@@ -80,66 +73,6 @@ fn ours(config: &Config, directory: &Directory) -> Vec<StorageNode> {
     directory.storage_nodes().filter(is_ours).collect()
 }
 
-async fn endpoints(
-    config: &Config,
-    findings: &mut Vec<Finding>,
-) -> Option<(SubxtChain, BlockHash)> {
-    let name = "chain endpoint";
-    let mut first: Option<(SubxtChain, BlockHash, u32)> = None;
-    for endpoint in &config.chain.endpoints {
-        let asked = timeout(ANSWER_TIMEOUT, ask(endpoint)).await;
-        let (chain, genesis, head) = match asked {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
-                let remedy =
-                    "is the chain's node running there, with its RPC port open to this machine?";
-                findings.push(Finding::bad(name, error.to_string(), remedy));
-                continue;
-            }
-            Err(_) => {
-                let seen = format!(
-                    "{endpoint} does not answer within {} s",
-                    ANSWER_TIMEOUT.as_secs()
-                );
-                findings.push(Finding::bad(
-                    name,
-                    seen,
-                    "look at that node, or take it out of chain.endpoints",
-                ));
-                continue;
-            }
-        };
-        let seen = format!("{endpoint} at finalised block {head}, genesis {genesis}");
-        findings.push(match &first {
-            Some((_, other, _)) if *other != genesis => Finding::bad(
-                name,
-                seen,
-                format!("the endpoint before it is of another chain ({other}): take one out"),
-            ),
-            Some((_, _, other)) if head + BEHIND_MAX < *other => {
-                let behind = other - head;
-                Finding::warning(
-                    name,
-                    seen,
-                    format!("{behind} blocks behind the other: is it syncing?"),
-                )
-            }
-            _ => Finding::good(name, seen),
-        });
-        if first.is_none() {
-            first = Some((chain, genesis, head));
-        }
-    }
-    first.map(|(chain, genesis, _)| (chain, genesis))
-}
-
-async fn ask(endpoint: &str) -> Result<(SubxtChain, BlockHash, u32), shared::chain::ChainError> {
-    let chain = SubxtChain::connect(vec![endpoint.to_owned()]).await?;
-    let genesis = chain.genesis_hash().await?;
-    let head = chain.finalized_head().await?.number;
-    Ok((chain, genesis, head))
-}
-
 /// Is what lies in the data directory of this chain?
 fn data_of(config: &Config, genesis: BlockHash) -> Option<Finding> {
     let index = config.data_dir.join("index");
@@ -164,55 +97,6 @@ fn data_of(config: &Config, genesis: BlockHash) -> Option<Finding> {
             "stop the node and run: colossus rebuild-index",
         ),
     })
-}
-
-async fn clock(chain: &SubxtChain) -> Finding {
-    let name = "clock";
-    let head = async { chain.block(chain.finalized_head().await?.number).await };
-    let block = match timeout(ANSWER_TIMEOUT, head).await {
-        Ok(Ok(block)) => block,
-        Ok(Err(error)) => return Finding::warning(name, error.to_string(), "run doctor again"),
-        Err(_) => return Finding::warning(name, "the chain is silent", "run doctor again"),
-    };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now_s = now.unwrap_or_default().as_secs();
-    let block_s = block.timestamp_ms / 1000;
-    let (age, ahead) = (now_s.saturating_sub(block_s), block_s.saturating_sub(now_s));
-    match (age, ahead) {
-        (_, ahead) if ahead > CLOCK_OFF_MAX_S => Finding::bad(
-            name,
-            format!("{ahead} s behind the newest finalised block"),
-            "set the clock: timedatectl set-ntp true",
-        ),
-        (age, _) if age > CLOCK_OFF_MAX_S => Finding::warning(
-            name,
-            format!("the newest finalised block is {age} s old"),
-            "either nothing is finalised, or this clock is ahead: timedatectl status",
-        ),
-        _ => Finding::good(name, format!("the newest finalised block is {age} s old")),
-    }
-}
-
-async fn worker(config: &Config, chain: &SubxtChain) -> Finding {
-    let name = "worker";
-    let id = config.worker;
-    let asked = timeout(ANSWER_TIMEOUT, chain.worker(WorkingGroup::Storage, id)).await;
-    match asked {
-        Ok(Ok(Some(worker))) => Finding::good(
-            name,
-            format!(
-                "{id} is in the storage group, role account {}",
-                worker.role_account
-            ),
-        ),
-        Ok(Ok(None)) => Finding::bad(
-            name,
-            format!("{id} is not in the storage working group"),
-            "give the id of your own worker: --worker",
-        ),
-        Ok(Err(error)) => Finding::bad(name, error.to_string(), "run doctor again"),
-        Err(_) => Finding::bad(name, "the chain is silent", "run doctor again"),
-    }
 }
 
 /// The directory, with the endpoints of our buckets if past blocks tell them in time.

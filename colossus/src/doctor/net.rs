@@ -1,15 +1,16 @@
 //! Ports, the node that runs on them, and the endpoint that other nodes are told.
 
-use std::{io, net::SocketAddr};
+use std::net::SocketAddr;
 
 use serde_json::Value;
-use shared::{api, ids::StorageBucketId};
+use shared::{
+    api,
+    doctor::net::{get, port, reachable},
+    ids::StorageBucketId,
+};
 
 use super::Finding;
-use crate::{
-    cli::status::{get, reachable},
-    config::Config,
-};
+use crate::config::Config;
 
 /// Looks at everything that has to do with connections.
 pub async fn look(
@@ -58,37 +59,6 @@ pub async fn look(
         );
     }
     findings
-}
-
-/// Can the port be bound, or is it ours already?
-fn port(name: &'static str, address: SocketAddr, is_running: bool) -> Finding {
-    let bound = std::net::TcpListener::bind(address).map(drop);
-    match (bound, is_running) {
-        (Ok(()), false) => Finding::good(name, format!("{address} is free")),
-        (Ok(()), true) => Finding::warning(
-            name,
-            format!("{address} is free although the node runs"),
-            "it runs with another configuration than doctor was given",
-        ),
-        (Err(error), true) if error.kind() == io::ErrorKind::AddrInUse => {
-            Finding::good(name, format!("{address} is taken, as the node runs"))
-        }
-        (Err(error), _) => {
-            let remedy = match error.kind() {
-                io::ErrorKind::AddrInUse => {
-                    format!(
-                        "another program uses it: ss -ltnp 'sport = :{}'",
-                        address.port()
-                    )
-                }
-                io::ErrorKind::PermissionDenied => {
-                    "ports below 1024 are root's: take a higher one behind a proxy".into()
-                }
-                _ => "is the address one of this machine?".into(),
-            };
-            Finding::bad(name, format!("{address}: {error}"), remedy)
-        }
-    }
 }
 
 /// The address of "/ip4/…/tcp/…" and "/ip6/…/tcp/…"; others are not looked at.
@@ -184,18 +154,6 @@ async fn announced(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Verdict;
-
-    #[test]
-    fn a_port_is_free_taken_or_ours() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let taken = listener.local_addr().unwrap();
-        assert_eq!(port("p", taken, false).verdict, Verdict::Bad);
-        assert_eq!(port("p", taken, true).verdict, Verdict::Good);
-        drop(listener);
-        assert_eq!(port("p", taken, false).verdict, Verdict::Good);
-        assert_eq!(port("p", taken, true).verdict, Verdict::Warning);
-    }
 
     #[test]
     fn tcp_addresses_are_read_from_multiaddresses() {

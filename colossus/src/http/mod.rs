@@ -62,7 +62,7 @@ pub fn routes(service: &mut web::ServiceConfig) {
         .service(get_resource(api::STATE_DATA_ROUTE).route(web::get().to(state::data)))
         .service(get_resource(api::VERSION_ROUTE).route(web::get().to(status::version)))
         .service(get_resource(api::STATUS_ROUTE).route(web::get().to(status::status)))
-        .configure(|service| openapi::routes(service, get_resource))
+        .configure(|service| openapi::routes(service, get_resource, openapi::DOCUMENT))
         .default_service(web::to(no_such_route));
 }
 

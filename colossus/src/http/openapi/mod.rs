@@ -1,59 +1,7 @@
-//! The OpenAPI document of the public interface, and the page on which it can be tried. The document
-//! is kept by hand; a test calls each path and status in it and finds each route of the node in it.
-//!
-//! The page loads its script from this node and nothing from anywhere else.
+//! The OpenAPI document of the public interface. It is kept by hand; a test calls each path and status in
+//! it and finds each route of the node in it.
 
-use actix_web::{
-    HttpResponse,
-    http::header::{self, HeaderValue},
-    web,
-};
-
-/// Route of the document.
-pub const DOCUMENT_ROUTE: &str = "/api/v1/openapi.json";
-/// Route of the page.
-pub const PAGE_ROUTE: &str = "/api/v1/docs";
-/// Route of the page's script.
-pub const SCRIPT_ROUTE: &str = "/api/v1/docs/rapidoc.js";
+pub use shared::serve::openapi::{DOCUMENT_ROUTE, PAGE_ROUTE, SCRIPT_ROUTE, routes};
 
 /// The document.
 pub const DOCUMENT: &str = include_str!("openapi.json");
-
-const PAGE: &str = include_str!("page.html");
-
-/// Compressed as it came from its package; every browser can unpack it.
-const SCRIPT_GZIP: &[u8] = include_bytes!("../../../assets/rapidoc/rapidoc-min.js.gz");
-
-/// How long browsers keep document and page; the program may be updated at any time.
-const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
-
-/// Adds the routes, each made of a pattern by `resource`.
-pub fn routes(service: &mut web::ServiceConfig, resource: impl Fn(&str) -> actix_web::Resource) {
-    service
-        .service(resource(DOCUMENT_ROUTE).route(web::get().to(document)))
-        .service(resource(SCRIPT_ROUTE).route(web::get().to(script)))
-        .service(resource(PAGE_ROUTE).route(web::get().to(page)));
-}
-
-async fn document() -> HttpResponse {
-    answer("application/json").body(DOCUMENT)
-}
-
-async fn page() -> HttpResponse {
-    answer("text/html; charset=utf-8").body(PAGE)
-}
-
-async fn script() -> HttpResponse {
-    answer("text/javascript; charset=utf-8")
-        .insert_header((header::CONTENT_ENCODING, "gzip"))
-        .body(SCRIPT_GZIP)
-}
-
-fn answer(media_type: &'static str) -> actix_web::HttpResponseBuilder {
-    let mut answer = HttpResponse::Ok();
-    answer
-        .insert_header((header::CONTENT_TYPE, media_type))
-        .insert_header((header::CACHE_CONTROL, CACHE_CONTROL))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
-    answer
-}
