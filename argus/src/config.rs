@@ -218,6 +218,9 @@ pub struct FillConfig {
     pub extents_in_flight_max: usize,
     /// Extents fetched ahead of a viewer before the rest of the object.
     pub read_ahead_extents: u64,
+    /// Bytes of memory for what was verified last, of all fills together: a crowd that follows a fill takes
+    /// it from there. 0: none, everybody reads the file.
+    pub recent_limit: ByteSize,
     /// How often all sources are tried for one extent before the fill fails.
     pub rounds_max: u32,
     /// Connecting to a source.
@@ -241,6 +244,7 @@ impl Default for FillConfig {
             pass_through_max: 64,
             extents_in_flight_max: 4,
             read_ahead_extents: 4,
+            recent_limit: ByteSize(64 << 20),
             rounds_max: 3,
             connect_timeout: TimeSpan::from_secs(5),
             first_byte_timeout: TimeSpan::from_secs(10),

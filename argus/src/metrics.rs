@@ -50,6 +50,8 @@ pub struct Metrics {
     requests: Vec<IntCounter>,
     /// Bytes in memory.
     pub ram_bytes: IntGauge,
+    /// Bytes in memory that fills verified last.
+    pub recent_bytes: IntGauge,
     /// Objects whose first bytes were loaded into memory.
     pub ram_loads: IntCounter,
     /// Objects whose bytes in memory made room for others.
@@ -106,6 +108,10 @@ impl Metrics {
         Ok(Self {
             requests: CacheResult::ALL.map(by_result).into(),
             ram_bytes: gauge("edge_ram_bytes", "Bytes of objects in memory")?,
+            recent_bytes: gauge(
+                "edge_recent_bytes",
+                "Bytes in memory that fills verified last, for those who follow them",
+            )?,
             ram_loads: counter("edge_ram_loads_total", "Objects loaded into memory")?,
             ram_evictions: counter(
                 "edge_ram_evictions_total",

@@ -27,6 +27,7 @@ use crate::{
     cache::{
         OpenObjects, RamTier, Shelf, ShelfError,
         keeper::{Keeper, Stop, core::Limits},
+        recent::RecentTier,
     },
     catalog::{Catalog, Scope, follow::follow},
     config::{Config, ConfigProblem},
@@ -239,6 +240,7 @@ fn fetching(config: &Config, metrics: &Metrics) -> Result<Fetching, FetchError> 
         siblings: fill.siblings.then(|| Siblings::new(http.clone())),
         http,
         sources: Sources::default(),
+        recent: RecentTier::new(fill.recent_limit.0, metrics.recent_bytes.clone()),
         config: fill.clone(),
         flush_every: config.cache.flush_every.0,
         metrics: metrics.clone(),

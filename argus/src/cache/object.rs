@@ -1,33 +1,24 @@
 //! One object that is open: its file, which of its groups are there and verified, who reads it, and
-//! whether it grows. Those who read a growing object wait here for the bytes they need.
+//! whether it grows. Those who read a growing object wait here for the bytes they need: see
+//! [`super::follower`].
 
 use std::{
-    collections::HashMap,
     fs::File,
-    io,
     ops::Range,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
 
-use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use shared::{
     serve,
-    verified::{GROUP_LEN, Layout, Present},
+    verified::{GROUP_LEN, Layout, Present, Run},
 };
-use tokio::sync::{Notify, watch};
 
-use super::{
-    extents::{EXTENT_GROUPS, EXTENT_LEN},
-    ram::Slot,
-};
-use crate::{content::Content, fill::plan::Cursor};
-
-/// Most bytes read from the file for one piece of a body.
-const READ_BYTES_MAX: u64 = serve::body::WARM_SLICE_BYTES;
+use super::{cursors::Cursors, ram::Slot, recent::Recent, waiting::Waiting};
+use crate::content::Content;
 
 /// Lease count of an object that has been given up for eviction.
 const RETIRED: i64 = i64::MIN;
@@ -41,14 +32,6 @@ pub enum Phase {
     Complete,
     /// No more groups will come, and why.
     Failed(Arc<str>),
-}
-
-/// What those who follow an object are woken by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Progress {
-    phase: Phase,
-    groups: u64,
-    no_room: bool,
 }
 
 /// Why a group will not be there.
@@ -66,14 +49,17 @@ pub struct Object {
     file: Arc<File>,
     outboard: Arc<File>,
     present: RwLock<Present>,
-    progress: watch::Sender<Progress>,
+    /// Looked at by every hit: no lock.
+    complete: AtomicBool,
+    failed: OnceLock<Arc<str>>,
+    no_room: AtomicBool,
+    waiting: Waiting,
+    /// What was verified last, for those who follow.
+    recent: Option<Recent>,
+    cursors: Cursors,
     media_type: OnceLock<&'static str>,
     hit: OnceLock<serve::Head>,
     ram: Slot,
-    /// Where each reader of a growing object stands, by reader.
-    cursors: Mutex<HashMap<u64, Cursor>>,
-    cursor_next: AtomicU64,
-    cursor_moved: Notify,
     leases: AtomicI64,
     touched_s: AtomicU64,
 }
@@ -85,30 +71,30 @@ impl Object {
         (file, outboard): (Arc<File>, Arc<File>),
         present: Present,
     ) -> Self {
-        let phase = if present.is_complete() {
-            Phase::Complete
-        } else {
-            Phase::Growing
-        };
-        let progress = Progress {
-            phase,
-            groups: present.count(),
-            no_room: false,
-        };
         Self {
             content,
             file,
             outboard,
+            complete: AtomicBool::new(present.is_complete()),
             present: RwLock::new(present),
-            progress: watch::Sender::new(progress),
+            failed: OnceLock::new(),
+            no_room: AtomicBool::new(false),
+            waiting: Waiting::default(),
+            recent: None,
+            cursors: Cursors::default(),
             media_type: OnceLock::new(),
             hit: OnceLock::new(),
             ram: Slot::default(),
-            cursors: Mutex::default(),
-            cursor_next: AtomicU64::new(0),
-            cursor_moved: Notify::new(),
             leases: AtomicI64::new(0),
             touched_s: AtomicU64::new(0),
+        }
+    }
+
+    /// With a place for what is verified last.
+    pub fn with_recent(self, recent: Recent) -> Self {
+        Self {
+            recent: Some(recent),
+            ..self
         }
     }
 
@@ -129,12 +115,16 @@ impl Object {
 
     /// How far it is.
     pub fn phase(&self) -> Phase {
-        self.progress.borrow().phase.clone()
+        match self.failed.get() {
+            _ if self.is_complete() => Phase::Complete,
+            Some(why) => Phase::Failed(why.clone()),
+            None => Phase::Growing,
+        }
     }
 
     /// Are all groups there?
     pub fn is_complete(&self) -> bool {
-        self.progress.borrow().phase == Phase::Complete
+        self.complete.load(Ordering::Acquire)
     }
 
     /// A copy of which groups are there.
@@ -172,42 +162,47 @@ impl Object {
         let _ = self.media_type.set(media_type);
     }
 
-    /// These groups have been verified and written. Wakes those who wait.
+    /// These groups have been verified and written. Wakes those who wait for them.
     pub fn publish(&self, groups: Range<u64>) {
-        let (count, complete) = {
+        let complete = {
             let mut present = self.present.write();
-            groups.for_each(|group| {
-                present.set(group);
-            });
-            (present.count(), present.is_complete())
+            groups.clone().for_each(|group| _ = present.set(group));
+            present.is_complete()
         };
-        self.progress.send_modify(|progress| {
-            progress.groups = count;
-            if complete && progress.phase == Phase::Growing {
-                progress.phase = Phase::Complete;
-            }
-        });
+        if complete && self.failed.get().is_none() {
+            self.complete.store(true, Ordering::Release);
+        }
+        self.waiting.wake(groups);
+    }
+
+    /// As [`publish`](Self::publish), with the bytes at hand: those who follow take them from memory.
+    pub fn publish_run(&self, run: &Run) {
+        if let Some(recent) = self.recent.as_ref().filter(|_| !self.cursors.is_empty()) {
+            recent.keep(run);
+        }
+        self.publish(run.groups());
     }
 
     /// No more groups will come. Wakes those who wait, and their connections break.
     pub fn fail(&self, why: &str) {
-        self.progress.send_if_modified(|progress| {
-            let grows = progress.phase == Phase::Growing;
-            if grows {
-                progress.phase = Phase::Failed(why.into());
-            }
-            grows
-        });
+        if !self.is_complete() {
+            // Only the first reason counts.
+            let _ = self.failed.set(why.into());
+            self.waiting.wake_all();
+        }
     }
 
     /// Says whether there is no room for more of it. Wakes those who wait.
     pub fn say_no_room(&self, so: bool) {
-        self.progress.send_modify(|progress| progress.no_room = so);
+        self.no_room.store(so, Ordering::Release);
+        self.waiting.wake_all();
     }
 
     /// Notes that the object was used; true at most once a second, when the keeper should hear of it.
     pub fn touch(&self, now_s: u64) -> bool {
-        self.touched_s.swap(now_s, Ordering::Relaxed) != now_s
+        // Looked at first, so that those who hit it on other cores do not take the line from each other.
+        self.touched_s.load(Ordering::Relaxed) != now_s
+            && self.touched_s.swap(now_s, Ordering::Relaxed) != now_s
     }
 
     /// Gives the object up for eviction: true if nobody reads it, and then nobody will.
@@ -224,36 +219,32 @@ impl Object {
     }
 
     /// Where readers stand.
-    pub fn cursors(&self) -> Vec<Cursor> {
-        self.cursors.lock().values().copied().collect()
+    pub fn cursors(&self) -> &Cursors {
+        &self.cursors
     }
 
-    /// Resolves when a reader has come or moved to bytes that are not there.
-    pub async fn cursor_moved(&self) {
-        self.cursor_moved.notified().await;
+    /// What was verified last, if it is kept in memory.
+    pub fn recent(&self) -> Option<&Recent> {
+        self.recent.as_ref()
     }
 
     /// Waits until this group is there. `Err` says why it never will be.
     pub async fn wait_for(&self, group: u64) -> Result<(), NotComing> {
-        let mut progress = self.progress.subscribe();
-        loop {
-            let now = progress.borrow_and_update().clone();
+        let look = || {
+            // Before the group is looked at: what was published before the end counts.
+            let no_room = self.no_room.load(Ordering::Acquire);
+            let failed = self.failed.get().cloned();
             if self.present.read().get(group) {
-                return Ok(());
+                return Some(Ok(()));
             }
-            if now.no_room {
-                return Err(NotComing::NoRoom);
-            }
-            if let Phase::Failed(why) = now.phase {
-                return Err(NotComing::Failed(why));
-            }
-            // The sender lives as long as the object, so this cannot fail.
-            let _ = progress.changed().await;
-        }
+            let end = no_room.then_some(NotComing::NoRoom);
+            end.or(failed.map(NotComing::Failed)).map(Err)
+        };
+        self.waiting.until(group, look).await
     }
 
     /// How many bytes from `position` on are there without a gap, up to `want`.
-    fn available(&self, position: u64, want: u64) -> u64 {
+    pub fn available(&self, position: u64, want: u64) -> u64 {
         let present = self.present.read();
         let (first, last) = (
             position / GROUP_LEN as u64,
@@ -296,105 +287,6 @@ impl std::ops::Deref for Lease {
     type Target = Arc<Object>;
     fn deref(&self) -> &Arc<Object> {
         &self.0
-    }
-}
-
-/// Reads a range of a growing object, waiting for what is not there yet. Its place tells the fill
-/// what to fetch next.
-pub struct Follower {
-    lease: Lease,
-    cursor: u64,
-    position: u64,
-    end: u64,
-}
-
-impl Follower {
-    /// Reads `range`; an empty range reads nothing.
-    pub fn new(lease: Lease, range: Range<u64>) -> Self {
-        let cursor = lease.cursor_next.fetch_add(1, Ordering::Relaxed);
-        let follower = Self {
-            lease,
-            cursor,
-            position: range.start,
-            end: range.end,
-        };
-        follower.place();
-        follower
-    }
-
-    /// What has not been read yet.
-    pub fn left(&self) -> Range<u64> {
-        self.position..self.end
-    }
-
-    /// The next piece, or `None` at the end.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
-        let left = self.end - self.position;
-        if left == 0 {
-            return Ok(None);
-        }
-        let want = left.min(READ_BYTES_MAX);
-        let mut there = self.lease.available(self.position, want);
-        if there == 0 {
-            self.place();
-            let group = self.position / GROUP_LEN as u64;
-            self.lease
-                .wait_for(group)
-                .await
-                .map_err(ReadError::NotComing)?;
-            there = self.lease.available(self.position, want);
-        }
-        let bytes = read(self.lease.file(), self.position, there).await;
-        let bytes = bytes.map_err(ReadError::Disk)?;
-        let before = self.position / GROUP_LEN as u64;
-        self.position += bytes.len() as u64;
-        // Read-ahead follows the reader; what it lacks next is asked for when it gets there.
-        if self.position / EXTENT_LEN != before / EXTENT_GROUPS {
-            self.note();
-        }
-        Ok(Some(bytes))
-    }
-
-    fn place(&self) {
-        self.note();
-        self.lease.cursor_moved.notify_one();
-    }
-
-    fn note(&self) {
-        let cursor = Cursor {
-            at: self.position / GROUP_LEN as u64,
-            end: self.end.div_ceil(GROUP_LEN as u64),
-        };
-        self.lease.cursors.lock().insert(self.cursor, cursor);
-    }
-}
-
-/// A reader of a growing object cannot go on.
-#[derive(Debug)]
-pub enum ReadError {
-    /// What it needs will not be there.
-    NotComing(NotComing),
-    /// The disk says no.
-    Disk(io::Error),
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.lease.cursors.lock().remove(&self.cursor);
-    }
-}
-
-/// Bytes that are in the file: from the page cache at once, else on the blocking pool.
-async fn read(file: &Arc<File>, position: u64, want: u64) -> io::Result<Bytes> {
-    match serve::body::read_now(file, position, want as usize) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            let file = file.clone();
-            let read = move || serve::body::read(&file, position, want as usize);
-            tokio::task::spawn_blocking(read)
-                .await
-                .map_err(io::Error::other)?
-        }
-        other => other,
     }
 }
 

@@ -31,6 +31,7 @@ use shared::{
 };
 
 use crate::{
+    cache::recent::RecentTier,
     catalog::{Asset, Catalog},
     config::FillConfig,
     metrics::Metrics,
@@ -48,6 +49,8 @@ pub struct Fetching {
     pub sources: Sources,
     /// Other edges, if they are asked.
     pub siblings: Option<Siblings>,
+    /// Where what was verified last is kept for those who follow.
+    pub recent: RecentTier,
     /// Limits.
     pub config: FillConfig,
     /// How often what was verified is made durable.

@@ -11,13 +11,24 @@ use crate::cache::extents::EXTENT_GROUPS;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Extent(pub u64);
 
-/// Where a viewer stands, in groups, and where it will stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a viewer stands, in groups, and where it will stop. What is fetched for it is whole extents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     /// The group it needs next.
     pub at: u64,
     /// The first group it does not need.
     pub end: u64,
+}
+
+impl Cursor {
+    /// Of a viewer who needs group `at` next and none from `end` on, moved to the edges of extents: those
+    /// for whom the same is to be fetched have the same cursor.
+    pub fn new(at: u64, end: u64) -> Self {
+        Self {
+            at: at / EXTENT_GROUPS * EXTENT_GROUPS,
+            end: end.div_ceil(EXTENT_GROUPS) * EXTENT_GROUPS,
+        }
+    }
 }
 
 /// The plan of one fill.

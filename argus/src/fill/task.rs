@@ -59,6 +59,8 @@ struct Running {
     core: Core,
     proof: Proof,
     flying: FuturesUnordered<BoxFuture<'static, Event>>,
+    /// What was verified is being made durable.
+    saving: Option<BoxFuture<'static, ()>>,
     /// What the last source that failed did.
     last_failure: Arc<parking_lot::Mutex<Option<Arc<SourceError>>>>,
 }
@@ -91,6 +93,7 @@ impl Fill {
         }
         // Nothing writes any more, so what is saved is what there is.
         running.flying.clear();
+        saved(&mut running.saving).await;
         running.save().await;
         let left = running.on_disk();
         if !object.is_complete() {
@@ -117,6 +120,7 @@ impl Running {
             core: fill.object.with_present(new),
             proof,
             flying: FuturesUnordered::new(),
+            saving: None,
             last_failure: Arc::default(),
             fill,
         }
@@ -134,9 +138,11 @@ impl Running {
             }
             event = tokio::select! {
                 Some(ended) = self.flying.next() => ended,
-                () = object.cursor_moved() => Event::Woken,
-                _ = flush.tick() => {
-                    self.save().await;
+                () = object.cursors().called() => Event::Woken,
+                () = saved(&mut self.saving), if self.saving.is_some() => Event::Woken,
+                _ = flush.tick(), if self.saving.is_none() => {
+                    // What is in flight flies on meanwhile.
+                    self.saving = Some(self.save().boxed());
                     Event::Woken
                 }
             };
@@ -152,7 +158,7 @@ impl Running {
         let clients = fill.fetching.clients(&fill.catalog, &fill.asset);
         let roots: Vec<&str> = clients.iter().map(StorageClient::root).collect();
         let sources = &fill.fetching.sources;
-        let cursors = fill.object.cursors();
+        let cursors = fill.object.cursors().look();
         let core = &mut self.core;
         let effects = fill.object.with_present(|present| {
             let view = View {
@@ -319,8 +325,8 @@ impl Running {
         }
     }
 
-    /// Makes durable what is there, and keeps the claims that have not been looked at.
-    async fn save(&mut self) {
+    /// Makes durable what is there now, and keeps the claims that have not been looked at.
+    fn save(&self) -> impl Future<Output = ()> + Send + use<> {
         let (object, shelf) = (self.fill.object.clone(), self.fill.shelf.clone());
         let mut map = object.present();
         let mut proven = true;
@@ -328,18 +334,28 @@ impl Running {
             map.set(group);
             proven = false;
         }
-        if map.count() == 0 {
-            return;
-        }
         let save = move || {
+            if map.count() == 0 {
+                return Ok(());
+            }
             let files = (&**object.file(), &**object.outboard());
             shelf.save(&object.content(), files, &map, proven)
         };
-        match spawn_blocking(save).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "what was fetched is not durable yet"),
-            Err(error) => tracing::warn!(%error, "what was fetched is not durable yet"),
+        async {
+            match spawn_blocking(save).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "what was fetched is not durable yet"),
+                Err(error) => tracing::warn!(%error, "what was fetched is not durable yet"),
+            }
         }
+    }
+}
+
+/// Resolves when nothing is being saved any more. Two at once would write one file.
+async fn saved(saving: &mut Option<BoxFuture<'static, ()>>) {
+    if let Some(under_way) = saving {
+        under_way.await;
+        *saving = None;
     }
 }
 
@@ -370,7 +386,7 @@ impl Job {
                 let first = &bytes[..bytes.len().min(SNIFF_BYTES)];
                 self.object.set_media_type(serve::sniff(first));
             }
-            self.object.publish(verified.groups());
+            self.object.publish_run(verified);
         };
         hedge::read(&wanted, self.client, self.spare, publish).await
     }

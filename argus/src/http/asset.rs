@@ -33,9 +33,9 @@ use tokio::time::Instant;
 use super::{State, growing, hit};
 use crate::{
     cache::{
-        Lease, Object,
+        Follower, Lease, Object, Phase,
         keeper::{Admission, Held, Holding, Holds, Want},
-        object::{Follower, NotComing},
+        object::NotComing,
     },
     catalog::{Asset, Catalog, Lookup},
     fill::pass::PassThrough,
@@ -67,12 +67,13 @@ pub async fn answer(
 ) -> Result<HttpResponse, ApiError> {
     let id: ObjectId = request.match_info().query("id").parse()?;
     let asset = find(&state.catalog, id)?;
-    if let Some(lease) = state.open.lease(&asset.content)
-        && lease.is_complete()
-        && lease.media_type().is_some()
-    {
-        return Ok(hit::answer(&request, &state, &asset, lease));
-    }
+    let open = state.open.lease(&asset.content);
+    let open = match open {
+        Some(lease) if lease.is_complete() && lease.media_type().is_some() => {
+            return Ok(hit::answer(&request, &state, &asset, lease));
+        }
+        other => other,
+    };
     if request.method() == Method::HEAD || !needs_bytes(&request, &asset) {
         return without_bytes(&request, &state, &asset).await;
     }
@@ -82,6 +83,11 @@ pub async fn answer(
             ErrorKind::NotCached,
             format!("object {id} is not in the cache, and only-if-cached forbids to fetch it"),
         ));
+    }
+    // Of what grows the keeper need not be asked for every one of a crowd.
+    if let Some(lease) = open.filter(|lease| lease.phase() == Phase::Growing) {
+        hit::touch(&state, &lease);
+        return follow(&request, &state, asset, lease, false).await;
     }
     let admission = tokio::time::timeout(KEEPER_TIMEOUT, state.keeper.send(Want { asset })).await;
     match admission {

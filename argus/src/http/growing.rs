@@ -11,10 +11,7 @@ use tokio::time::{Duration, timeout};
 
 use super::{State, asset::StreamedBody};
 use crate::{
-    cache::{
-        Lease,
-        object::{Follower, NotComing, ReadError},
-    },
+    cache::{Follower, Lease, follower::ReadError, object::NotComing},
     catalog::Asset,
     fill::pass::PassThrough,
 };

@@ -38,8 +38,8 @@ pub(super) fn answer(
     lease: Lease,
 ) -> HttpResponse {
     state.metrics.request(CacheResult::Hit);
-    if lease.touch(state.started.elapsed().as_secs() + 1) {
-        touched(state, asset, &lease);
+    if touch(state, &lease) {
+        warm_up(state, asset, &lease);
     }
     let head = lease.hit(|| {
         let (media_type, control) = (lease.media_type(), asset::CACHE_CONTROL_COMPLETE);
@@ -51,13 +51,20 @@ pub(super) fn answer(
     })
 }
 
-/// At most once a second for each object: tells the keeper, and brings the object into memory.
-fn touched(state: &web::Data<State>, asset: &Asset, lease: &Lease) {
+/// At most once a second for each object: tells the keeper that it is used. True if it did.
+pub(super) fn touch(state: &State, lease: &Lease) -> bool {
+    let is_first = lease.touch(state.started.elapsed().as_secs() + 1);
     let content = lease.content();
-    if state.keeper.try_send(Touched { content }).is_err() {
+    if is_first && state.keeper.try_send(Touched { content }).is_err() {
         let dropped = &state.metrics.messages_dropped;
         dropped.with_label_values(&["touched"]).inc();
     }
+    is_first
+}
+
+/// Brings the beginning of the object into memory if it is not there.
+fn warm_up(state: &web::Data<State>, asset: &Asset, lease: &Lease) {
+    let content = lease.content();
     if !state.ram.lacks(lease) {
         return;
     }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::{
     Run,
     client::{self, Get},
+    process::client_cpu_s,
     rig::{Rig, Which},
     table::Table,
     world::{FOR_FIFTY, FOR_THOUSAND, Thing},
@@ -40,12 +41,13 @@ async fn crowd(
         range: None,
     };
     let origin_before = rig.origin_bytes().await?;
-    let cpu_before = rig.server(which)?.cpu_s();
+    let (server_before, client_before) = (rig.server(which)?.cpu_s(), client_cpu_s());
     let started = Instant::now();
     let watched = (0..viewers).map(|_| client::get(&request));
     let results = futures::future::join_all(watched).await;
     let seconds = started.elapsed().as_secs_f64();
-    let cpu = rig.server(which)?.cpu_s() - cpu_before;
+    let cpu = rig.server(which)?.cpu_s() - server_before;
+    let total = cpu + client_cpu_s() - client_before;
     let served = results.iter().flatten();
     let whole = served.filter(|got| got.bytes == thing.size).count();
     if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
@@ -54,6 +56,7 @@ async fn crowd(
     let origin = rig.origin_bytes().await? - origin_before;
     table.add(what, "s until all have it", which, seconds);
     table.add(what, "CPU s, server", which, cpu);
+    table.add(what, "CPU s, server + client", which, total);
     table.add(
         what,
         "origin bytes ÷ size",

@@ -33,7 +33,9 @@ http {{
     location ~ ^/cold/(?<object>[0-9]+)$ {{
       slice 1m;
       proxy_cache films; proxy_cache_key $uri$is_args$args$slice_range;
-      proxy_cache_valid 200 206 1d; proxy_cache_lock on;
+      proxy_cache_valid 200 206 1d;
+      # By default it asks the origin again for what has not come after 5 s, and a crowd makes it slow.
+      proxy_cache_lock on; proxy_cache_lock_timeout 1m; proxy_cache_lock_age 1m;
       proxy_set_header Range $slice_range;
       proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_pass http://origin/api/v1/files/$object;
@@ -56,6 +58,8 @@ pub fn varnish(dir: &Path, port: u16, origin_port: u16) -> Result<Server> {
 vcl 4.1;
 backend default {{ .host = "127.0.0.1"; .port = "{origin_port}"; }}
 sub vcl_recv {{ return (hash); }}
+# Whatever the load generator calls the host: by default what was warmed under another name is a miss.
+sub vcl_hash {{ hash_data(req.url); return (lookup); }}
 sub vcl_backend_fetch {{ set bereq.url = regsub(bereq.url, "^/o/([0-9]+).*$", "/api/v1/files/\1"); }}
 sub vcl_backend_response {{ set beresp.ttl = 1d; set beresp.do_stream = true; }}
 "#
@@ -68,6 +72,8 @@ sub vcl_backend_response {{ set beresp.ttl = 1d; set beresp.do_stream = true; }}
     command.args(["-p", "listen_depth=4096", "-p", "thread_pool_max=4000"]);
     // By default it turns away most of a thousand who come at once.
     command.args(["-p", "thread_pool_min=600", "-p", "thread_queue_limit=2000"]);
+    // A client that starts a thousand requests may take longer than 5 s to send the last of them.
+    command.args(["-p", "timeout_idle=60"]);
     Server::start(&mut command)
 }
 

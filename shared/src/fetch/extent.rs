@@ -3,7 +3,7 @@
 
 use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, sync::Arc};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use prometheus::IntCounter;
 use tokio::task::spawn_blocking;
@@ -36,7 +36,10 @@ pub struct ExtentReader {
     segment: Arc<Segment>,
     /// `None` if there are no bytes: the one group of an empty object.
     download: Option<Download>,
+    /// The groups that come next, as far as they are here.
     buffer: BytesMut,
+    /// What came and lies behind them.
+    rest: Bytes,
     next: u64,
     end: u64,
     batch: u64,
@@ -60,6 +63,7 @@ impl ExtentReader {
             segment,
             download,
             buffer: BytesMut::new(),
+            rest: Bytes::new(),
             next: groups.start,
             end: groups.end,
             batch: 1,
@@ -76,18 +80,13 @@ impl ExtentReader {
         let groups = self.next..(self.next + self.batch).min(self.end);
         let bytes = self.segment.layout().bytes_of(groups.clone());
         let want = (bytes.end - bytes.start) as usize;
-        while self.buffer.len() < want {
-            let Some(download) = &mut self.download else {
-                break;
-            };
-            let Some(piece) = download.next().await else {
-                break;
-            };
-            let piece = piece?;
-            self.received_bytes.inc_by(piece.len() as u64);
-            self.buffer.extend_from_slice(&piece);
+        // As much as these groups need and no more: whoever keeps them keeps nothing else alive.
+        self.buffer.reserve(want.saturating_sub(self.buffer.len()));
+        while self.buffer.len() < want && self.receive().await? {
+            let take = self.rest.len().min(want - self.buffer.len());
+            self.buffer.extend_from_slice(&self.rest.split_to(take));
         }
-        let data = self.buffer.split_to(want.min(self.buffer.len())).freeze();
+        let data = self.buffer.split().freeze();
         let (segment, sink) = (self.segment.clone(), self.sink.clone());
         let job = move || {
             let run = segment.verify_run(groups, data).map_err(Rejected::Bytes)?;
@@ -112,6 +111,23 @@ impl ExtentReader {
             }),
             Err(Rejected::Disk(error)) => Err(SourceError::Disk(error)),
         }
+    }
+}
+
+impl ExtentReader {
+    /// Is there anything behind the buffer, if need be after waiting for it?
+    async fn receive(&mut self) -> Result<bool, SourceError> {
+        while self.rest.is_empty() {
+            let Some(download) = &mut self.download else {
+                return Ok(false);
+            };
+            let Some(piece) = download.next().await else {
+                return Ok(false);
+            };
+            self.rest = piece?;
+            self.received_bytes.inc_by(self.rest.len() as u64);
+        }
+        Ok(true)
     }
 }
 

@@ -260,7 +260,8 @@ impl Keeper {
             return;
         }
         let both = (Arc::new(files.data), Arc::new(files.outboard));
-        let object = Arc::new(Object::new(content, both, files.present));
+        let object = Object::new(content, both, files.present);
+        let object = Arc::new(object.with_recent(self.fetching.recent.of_object()));
         self.objects.insert(content, object.clone());
         self.open.insert(object.clone());
         self.admit(&content, !from_disk);
