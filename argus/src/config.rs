@@ -12,7 +12,7 @@ use shared::{
     telemetry::LogConfig,
 };
 
-use crate::policy::Kind;
+use crate::{cache::extents::EXTENT_LEN, policy::Kind};
 
 /// Shortest secret of the operator API.
 const SECRET_BYTES_MIN: usize = 16;
@@ -182,6 +182,13 @@ pub struct CacheConfig {
     pub object_max: Option<ByteSize>,
     /// What makes room first, as in docs/cache-policies.md: lru, s3-fifo, sieve, w-tinylfu, gdsf, lfu-da.
     pub policy: Kind,
+    /// Bytes of each newly accepted object that are fetched before anybody asks for them, from its start, in
+    /// whole extents of 1 MiB, as far as there is free room; 0: none.
+    pub prefetch: ByteSize,
+    /// Objects of which the beginning is being fetched so at once.
+    pub prefetch_at_once: usize,
+    /// Least time between the starts of two of them.
+    pub prefetch_every: TimeSpan,
     /// Complete files kept open.
     pub open_files_max: usize,
     /// How often what was verified is made durable while an object is being filled.
@@ -198,11 +205,21 @@ impl Default for CacheConfig {
             limit: ByteSize(100 << 30),
             object_max: None,
             policy: Kind::Lru,
+            prefetch: ByteSize(0),
+            prefetch_at_once: 2,
+            prefetch_every: TimeSpan(std::time::Duration::from_millis(100)),
             open_files_max: 512,
             flush_every: TimeSpan::from_secs(5),
             ram_limit: ByteSize(256 << 20),
             ram_object_max: ByteSize(1 << 20),
         }
+    }
+}
+
+impl CacheConfig {
+    /// Extents of each newly accepted object that are fetched before anybody asks.
+    pub fn prefetch_extents(&self) -> u64 {
+        self.prefetch.0.div_ceil(EXTENT_LEN)
     }
 }
 
@@ -296,6 +313,10 @@ impl Config {
         }
         if self.cache.open_files_max == 0 {
             return problem("cache.open_files_max", "0".into(), "give it at least 1");
+        }
+        if self.cache.prefetch.0 > 0 && self.cache.prefetch_at_once == 0 {
+            let remedy = "give it at least 1, or cache.prefetch = \"0B\" to fetch nothing ahead";
+            return problem("cache.prefetch_at_once", "0".into(), remedy);
         }
         if self.chain.endpoints.is_empty() {
             return problem(

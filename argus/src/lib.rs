@@ -7,6 +7,7 @@
 //! | [`catalog`] | which objects this node distributes, by the finalised chain |
 //! | [`cache`] | what is kept on disk and in memory; [`cache::keeper`] decides, [`cache::object`] is one open object |
 //! | [`fill`] | how objects come from storage nodes: extents, proofs, sources |
+//! | [`prefetch`] | beginnings of newly accepted objects, before anybody asks |
 //! | [`content`] | [`content::Content`]: hash and size, the key of the cache |
 //! | [`node`] | puts the parts together: start and stop order |
 //! | [`operator`] | the operator API: opens and closes the public port, changes what is served |
@@ -39,6 +40,7 @@ pub mod metrics;
 pub mod node;
 pub mod operator;
 pub mod policy;
+pub mod prefetch;
 
 pub use cli::cli_main;
 pub use node::{Node, StartError};

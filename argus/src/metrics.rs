@@ -43,6 +43,39 @@ impl CacheResult {
     }
 }
 
+/// What became of the beginning of a newly accepted object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrefetchResult {
+    /// It is here.
+    Fetched,
+    /// Somebody was faster.
+    Here,
+    /// The object is larger than what is kept.
+    TooLarge,
+    /// There were fills enough.
+    Busy,
+    /// There was no free room.
+    NoRoom,
+    /// The sources did not give it.
+    Failed,
+    /// Too many came at once.
+    Forgotten,
+}
+
+impl PrefetchResult {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Fetched => "fetched",
+            Self::Here => "here",
+            Self::TooLarge => "too-large",
+            Self::Busy => "busy",
+            Self::NoRoom => "no-room",
+            Self::Failed => "failed",
+            Self::Forgotten => "forgotten",
+        }
+    }
+}
+
 /// All metrics of the node. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
@@ -70,6 +103,8 @@ pub struct Metrics {
     pub fills_in_progress: IntGauge,
     /// Fills ended, by outcome.
     pub fills: IntCounterVec,
+    /// Beginnings of newly accepted objects, by what became of them.
+    prefetches: IntCounterVec,
     /// Bytes received from sources, by kind.
     pub origin_bytes: IntCounterVec,
     /// Requests to sources that failed, by reason.
@@ -127,6 +162,11 @@ impl Metrics {
             )?,
             fills_in_progress: gauge("edge_fills_in_progress", "Objects being filled")?,
             fills: counters("edge_fills_total", "Fills ended", "outcome")?,
+            prefetches: counters(
+                "edge_prefetches_total",
+                "Beginnings of newly accepted objects",
+                "result",
+            )?,
             origin_bytes: counters(
                 "edge_origin_bytes_total",
                 "Bytes received from sources",
@@ -153,6 +193,11 @@ impl Metrics {
                 "message",
             )?,
         })
+    }
+
+    /// Counts a beginning of a newly accepted object.
+    pub fn prefetch(&self, result: PrefetchResult) {
+        self.prefetches.with_label_values(&[result.word()]).inc();
     }
 
     /// Counts an answered request.

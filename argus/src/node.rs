@@ -35,6 +35,7 @@ use crate::{
     http::{self, State},
     metrics::Metrics,
     operator::{OperatorServer, PublicPort, api::Controls, public_port::OpenError},
+    prefetch,
 };
 
 /// The node cannot start.
@@ -120,11 +121,13 @@ impl Node {
         )
         .start();
         let (purge, purge_unwanted) = (keeper.clone().recipient(), keeper.clone().recipient());
+        let new = prefetch::start(&config.cache, keeper.clone(), metrics.clone());
         let following = tokio::spawn(follow(
             catalog.clone(),
             follower,
             purge,
             purge_unwanted,
+            new,
             metrics.clone(),
         ));
 

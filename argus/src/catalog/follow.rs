@@ -1,4 +1,5 @@
-//! Applies the follower's updates to the assets and tells the cache what is no longer to be kept.
+//! Applies the follower's updates to the assets, tells the cache what is no longer to be kept, and says what
+//! is new.
 
 use actix::Recipient;
 use shared::chain::follower::{Follower, Update};
@@ -7,6 +8,7 @@ use super::Catalog;
 use crate::{
     cache::keeper::{Purge, PurgeUnwanted},
     metrics::Metrics,
+    prefetch::NewAssets,
 };
 
 /// Runs until the follower ends, which is an error: a node that no longer follows the chain serves
@@ -16,6 +18,7 @@ pub async fn follow(
     mut follower: Follower,
     purge: Recipient<Purge>,
     purge_unwanted: Recipient<PurgeUnwanted>,
+    new: Option<NewAssets>,
     metrics: Metrics,
 ) {
     while let Some(update) = follower.next().await {
@@ -32,6 +35,11 @@ pub async fn follow(
                     let mut assets = catalog.assets.write();
                     assets.update(&catalog.scope.read(), &catalog.directory(), &changes)
                 };
+                if let Some(new) = &new {
+                    let accepted = changes.objects_accepted.iter();
+                    let here = accepted.filter_map(|id| catalog.asset(*id));
+                    here.for_each(|asset| new.accepted(asset));
+                }
                 for content in released {
                     if purge.send(Purge { content }).await.is_err() {
                         return;

@@ -74,10 +74,15 @@ impl Catalog {
 
     /// Looks up an object. One look into a hash map for what is served here.
     pub fn find(&self, id: ObjectId) -> Lookup {
-        if let Some(asset) = self.assets.read().get(id) {
+        if let Some(asset) = self.asset(id) {
             return Lookup::Here(asset);
         }
         assets::explain(&self.scope.read(), &self.directory.read(), id)
+    }
+
+    /// The asset of this id, if it is served here.
+    pub fn asset(&self, id: ObjectId) -> Option<Asset> {
+        self.assets.read().get(id)
     }
 
     /// The storage nodes that must hold the objects of a bag and tell where they listen.

@@ -104,6 +104,8 @@ pub enum End {
     Complete,
     /// There is no room for more and nobody waits.
     NoRoom,
+    /// The beginning is there, and nobody has asked for more.
+    Ahead,
     /// Nobody is known who should have it.
     NoSource,
     /// Everybody was asked, several times.
@@ -121,6 +123,8 @@ pub struct Core {
     /// Extents there is room for besides.
     room: u64,
     asking: bool,
+    /// Only so many extents from the start are fetched, until a viewer comes.
+    ahead: Option<u64>,
     /// The last answer was that there is none.
     refused: bool,
     /// What viewers were told last.
@@ -157,6 +161,7 @@ impl Core {
             held,
             room,
             asking: false,
+            ahead: None,
             refused: false,
             said_no_room: false,
             failed: HashMap::new(),
@@ -167,9 +172,20 @@ impl Core {
         }
     }
 
+    /// Fetches only so many extents from the start, unless a viewer comes.
+    pub fn ahead(self, extents: Option<u64>) -> Self {
+        Self {
+            ahead: extents,
+            ..self
+        }
+    }
+
     /// Decides.
     pub fn handle(&mut self, event: Event, view: &View<'_>) -> Vec<Effect> {
         let mut effects = Vec::new();
+        if !view.cursors.is_empty() {
+            self.ahead = None;
+        }
         match event {
             Event::Woken => {
                 if self.refused && !self.asking && !view.cursors.is_empty() {
@@ -217,6 +233,11 @@ impl Core {
             effects.push(Effect::End(End::Complete));
             return;
         }
+        // All of it takes room that nobody has asked for.
+        if self.whole.is_some() && self.ahead.is_some() && self.plan.is_idle() {
+            effects.push(Effect::End(End::Ahead));
+            return;
+        }
         if let Some(sources) = &self.whole {
             // What is in flight lands first: it may not write where the whole is written.
             if self.plan.is_idle() && !self.asking {
@@ -235,6 +256,10 @@ impl Core {
             return;
         }
         self.launch(view, effects);
+        if self.ahead.is_some() && self.plan.is_idle() && !self.asking {
+            effects.push(Effect::End(End::Ahead));
+            return;
+        }
         let over = self.refused && !self.asking && self.plan.is_idle();
         if over && view.cursors.is_empty() {
             effects.push(Effect::End(End::NoRoom));
@@ -244,8 +269,10 @@ impl Core {
     /// Starts fetches as long as there is something to fetch, a place, and room for it.
     fn launch(&mut self, view: &View<'_>, effects: &mut Vec<Effect>) {
         loop {
-            let (held, room) = (&self.held, self.room);
-            let may = |extent: Extent| room > 0 || held.contains(extent.0);
+            let (held, room, ahead) = (&self.held, self.room, self.ahead);
+            let may = |extent: Extent| {
+                (room > 0 || held.contains(extent.0)) && ahead.is_none_or(|ahead| extent.0 < ahead)
+            };
             let Some((extent, groups)) = self.plan.next(view.present, view.cursors, may) else {
                 break;
             };
@@ -275,7 +302,7 @@ impl Core {
                 pause,
             });
         }
-        if self.room < ROOM_LOW && !self.refused && !self.asking {
+        if self.room < ROOM_LOW && !self.refused && !self.asking && self.ahead.is_none() {
             self.ask_room(effects);
         }
     }
@@ -385,4 +412,69 @@ pub fn on_disk(
     let mut map = present.clone();
     claims_left.for_each(|group| _ = map.set(group));
     Extents::of(content, &map)
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::{hash::ContentHash, verified::Present};
+
+    use super::*;
+    use crate::cache::extents::EXTENT_LEN;
+
+    const LIMITS: Limits = Limits {
+        in_flight_max: 4,
+        read_ahead: 4,
+        rounds_max: 3,
+    };
+
+    fn fetched(effects: &[Effect]) -> Vec<u64> {
+        let extent = |effect: &Effect| match effect {
+            Effect::Fetch { extent, .. } => Some(extent.0),
+            _ => None,
+        };
+        effects.iter().filter_map(extent).collect()
+    }
+
+    /// A fill of the first two of ten extents. A viewer may come before the first has landed.
+    fn ahead(viewer: &[Cursor]) -> (Vec<Effect>, Vec<Effect>) {
+        let content = Content {
+            hash: ContentHash([1; 32]),
+            size: 10 * EXTENT_LEN,
+        };
+        let mut present = Present::new(content.layout().groups());
+        let nothing = present.clone();
+        let mut core = Core::new(LIMITS, content, &present, nothing, 2).ahead(Some(2));
+        fn view<'a>(present: &'a Present, cursors: &'a [Cursor]) -> View<'a> {
+            View {
+                present,
+                cursors,
+                sources: &["a"],
+                best: &|some| some.first().copied(),
+            }
+        }
+        let effects = core.handle(Event::Woken, &view(&present, &[]));
+        assert_eq!(fetched(&effects), [0, 1]);
+        assert_eq!(effects.len(), 2, "no room for more is asked for");
+        let mut landed = |extent: u64, cursors: &[Cursor]| {
+            let groups = extent * EXTENT_GROUPS..(extent + 1) * EXTENT_GROUPS;
+            groups.for_each(|group| _ = present.set(group));
+            let extent = Extent(extent);
+            core.handle(Event::Landed { extent }, &view(&present, cursors))
+        };
+        (landed(0, &[]), landed(1, viewer))
+    }
+
+    #[test]
+    fn what_nobody_has_asked_for_ends_with_the_beginning() {
+        let (first, last) = ahead(&[]);
+        assert_eq!(first, []);
+        assert_eq!(last, [Effect::End(End::Ahead)]);
+    }
+
+    #[test]
+    fn a_viewer_makes_it_a_fill_like_any_other() {
+        let viewer = [Cursor::new(70, u64::MAX)];
+        let (_, last) = ahead(&viewer);
+        assert_eq!(last, [Effect::AskRoom { extents: 8 }]);
+    }
 }

@@ -82,6 +82,9 @@ pub enum FillError {
     /// Everything in the cache is in use.
     #[error("everything in the cache is in use, so there is no room for more of the object")]
     NoRoom,
+    /// Nobody has asked for more than the beginning.
+    #[error("the beginning is here, and nobody has asked for more")]
+    Ahead,
     /// The node stops, or the object is not to be served any more.
     #[error("the fill was stopped")]
     Stopped,

@@ -26,7 +26,7 @@ impl Cursor {
     pub fn new(at: u64, end: u64) -> Self {
         Self {
             at: at / EXTENT_GROUPS * EXTENT_GROUPS,
-            end: end.div_ceil(EXTENT_GROUPS) * EXTENT_GROUPS,
+            end: end.div_ceil(EXTENT_GROUPS).saturating_mul(EXTENT_GROUPS),
         }
     }
 }

@@ -322,7 +322,10 @@ impl World {
                         self.after(1, Happening::Tell(fill, Told::Room { extents }));
                     }
                 }
-                Effect::Admit { .. } | Effect::PassThrough { .. } | Effect::Refuse { .. } => {}
+                Effect::Admit { .. }
+                | Effect::PassThrough { .. }
+                | Effect::Decline { .. }
+                | Effect::Refuse { .. } => {}
             }
         }
         if self.keeper.needs_timer() {

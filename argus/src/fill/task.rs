@@ -43,6 +43,8 @@ pub struct Fill {
     pub claimed: Present,
     /// Extents there is room for besides those that are there or said to be.
     pub room: u64,
+    /// Only so many extents from the start are fetched, until a viewer comes.
+    pub ahead: Option<u64>,
     /// Who makes more room.
     pub keeper: Recipient<RoomWanted>,
     /// Who has it.
@@ -84,10 +86,14 @@ impl Fill {
             Ok(()) => "complete",
             Err(FillError::Stopped) => "stopped",
             Err(FillError::NoRoom) => "no-room",
+            Err(FillError::Ahead) => "ahead",
             Err(_) => "failed",
         };
         metrics.fills.with_label_values(&[word]).inc();
-        if let Err(error) = outcome {
+        if let Err(FillError::Ahead) = outcome {
+            // A viewer who came this very moment reads past the cache.
+            object.say_no_room(true);
+        } else if let Err(error) = outcome {
             tracing::info!(%content, %error, "a fill ended early");
             object.fail(&error.to_string());
         }
@@ -115,7 +121,9 @@ impl Running {
             rounds_max: config.rounds_max,
         };
         let (content, claimed) = (fill.object.content(), fill.claimed.clone());
-        let new = |present: &Present| Core::new(limits, content, present, claimed, fill.room);
+        let new = |present: &Present| {
+            Core::new(limits, content, present, claimed, fill.room).ahead(fill.ahead)
+        };
         Self {
             core: fill.object.with_present(new),
             proof,
@@ -208,6 +216,7 @@ impl Running {
         match (end, self.last_failure.lock().take()) {
             (End::Complete, _) => Ok(()),
             (End::NoRoom, _) => Err(FillError::NoRoom),
+            (End::Ahead, _) => Err(FillError::Ahead),
             (End::SourcesFailed, Some(last)) => Err(FillError::SourcesFailed {
                 object: asset.id,
                 last,

@@ -84,15 +84,16 @@ pub async fn answer(
             format!("object {id} is not in the cache, and only-if-cached forbids to fetch it"),
         ));
     }
+    let asked = Instant::now();
     // Of what grows the keeper need not be asked for every one of a crowd.
     if let Some(lease) = open.filter(|lease| lease.phase() == Phase::Growing) {
         hit::touch(&state, &lease);
-        return follow(&request, &state, asset, lease, false).await;
+        return follow(&request, &state, asset, (lease, false), asked).await;
     }
     let admission = tokio::time::timeout(KEEPER_TIMEOUT, state.keeper.send(Want { asset })).await;
     match admission {
         Ok(Ok(Admission::Open { lease, started })) => {
-            follow(&request, &state, asset, lease, started).await
+            follow(&request, &state, asset, (lease, started), asked).await
         }
         Ok(Ok(Admission::PassThrough(_))) => pass_through(&request, &state, asset).await,
         Ok(Ok(Admission::DiskFailed(cause))) => Err(ApiError::internal(cause)),
@@ -242,8 +243,8 @@ async fn follow(
     request: &HttpRequest,
     state: &web::Data<State>,
     asset: Asset,
-    lease: Lease,
-    started: bool,
+    (lease, started): (Lease, bool),
+    asked: Instant,
 ) -> Result<HttpResponse, ApiError> {
     let complete = lease.is_complete();
     let probe = head(&lease, None, "pending", "local", CACHE_CONTROL_FILLING);
@@ -253,7 +254,6 @@ async fn follow(
         Answer::Several(ranges) => ranges.first().map_or(0..size, |range| (*range).into()),
         _ => 0..size,
     };
-    let asked = Instant::now();
     let waited = tokio::time::timeout(FIRST_BYTES_TIMEOUT, wait_for_first(&lease, first)).await;
     match waited {
         Ok(Ok(())) => {}

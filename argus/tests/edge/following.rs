@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 
 use shared::{
     chain::event::{ChainEvent, StorageEvent},
+    config::ByteSize,
     ids::{ObjectId, StorageBucketId, WorkerId},
 };
 use tokio::sync::watch;
 
 use crate::support::{
     Edge, Manner, Origin, Setup, content,
-    edge::{OWN_BAG, WORKER, bucket, new_object},
+    edge::{OTHER_BAG, OWN_BAG, WORKER, bucket, new_object},
 };
 
 /// Happens on chain, and is final.
@@ -136,5 +137,66 @@ async fn what_is_new_is_served_once_it_is_accepted() {
     );
     until_status(&edge, 7, 200).await;
     assert!(edge.get(7).await.body == bytes);
+    edge.node.stop().await;
+}
+
+/// A metric's value; zero if nothing was counted yet.
+async fn metric(edge: &Edge, line: &str) -> u64 {
+    let (_, text) = edge.admin("/metrics").await;
+    let value = text.lines().find_map(|it| it.strip_prefix(line));
+    value.map_or(0, |value| value.trim().parse().unwrap())
+}
+
+#[actix_web::test]
+async fn the_beginning_of_what_is_new_is_there_before_anybody_asks() {
+    const EXTENT: u64 = 1 << 20;
+    let old = content(1, 3 * EXTENT as usize);
+    let (film, note, foreign) = (
+        content(2, 5 * EXTENT as usize + 77),
+        content(3, 1_000),
+        content(4, 2_000),
+    );
+    let all = [
+        (1, old.clone()),
+        (2, film.clone()),
+        (3, note.clone()),
+        (4, foreign.clone()),
+    ];
+    let origin = Origin::start(Manner::Honest, &all);
+    let mut setup = Setup::new(&[&origin], &all[..1]);
+    setup.change = |config| config.cache.prefetch = ByteSize(2 << 20);
+    let edge = setup.start().await;
+    let comes = |bag, id, bytes: &[u8]| {
+        let uploaded = StorageEvent::ObjectsUploaded {
+            bag,
+            objects: vec![new_object(id, bytes)],
+            state_bloat_bond: 0,
+        };
+        happens(&setup, uploaded);
+        let accepted = StorageEvent::ObjectsAccepted {
+            bucket: StorageBucketId(0),
+            worker: WorkerId(0),
+            bag,
+            objects: BTreeSet::from([ObjectId(id)]),
+        };
+        happens(&setup, accepted);
+    };
+    comes(OTHER_BAG, 4, &foreign);
+    comes(OWN_BAG, 2, &film);
+    comes(OWN_BAG, 3, &note);
+    let fetched = r#"edge_prefetches_total{result="fetched"}"#;
+    while metric(&edge, fetched).await < 2 {
+        tokio::task::yield_now().await;
+    }
+    // Two extents of the film and all of the note; nothing of what was there, or is another's.
+    assert_eq!(origin.data_bytes(), 2 * EXTENT + 1_000);
+    assert!(edge.get(3).await.body == note);
+    assert_eq!(origin.data_bytes(), 2 * EXTENT + 1_000);
+    let first = edge.range(2, "bytes=0-1048575").await;
+    assert!(first.body == film[..EXTENT as usize]);
+    // The viewer made it a fill of the whole, which fetches only what is missing.
+    assert!(edge.get(2).await.body == film);
+    edge.until_hit(2).await;
+    assert_eq!(origin.data_bytes(), film.len() as u64 + 1_000);
     edge.node.stop().await;
 }

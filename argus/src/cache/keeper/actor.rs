@@ -14,11 +14,12 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    core::{Core, Effect, Event, Holding, Limits, Readers},
+    ahead::Beginning,
+    core::{Core, Declined, Effect, Event, Holding, Limits, Readers},
     disk::{self, Job},
     messages::{
-        Admission, Counts, CountsNow, Held, Holds, Purge, PurgeAll, PurgeUnwanted, RoomWanted,
-        Stop, Touched, Want,
+        Admission, Counts, CountsNow, FetchedAhead, Held, Holds, Purge, PurgeAll, PurgeUnwanted,
+        RoomWanted, Stop, Touched, Want,
     },
 };
 use crate::{
@@ -48,6 +49,10 @@ pub struct Keeper {
     /// What a fill under way is for, and how to stop it.
     fills: HashMap<Content, CancellationToken>,
     wants: HashMap<Content, Wants>,
+    /// What is fetched ahead, until it is open.
+    beginnings: HashMap<Content, Beginning>,
+    /// Why the last step fetched nothing ahead.
+    pub(super) declined: Option<Declined>,
     jobs: Vec<Job>,
     disk_busy: bool,
     /// Room that was given, and is free when the disk has done what it was told before.
@@ -93,6 +98,8 @@ impl Keeper {
             objects: HashMap::new(),
             fills: HashMap::new(),
             wants: HashMap::new(),
+            beginnings: HashMap::new(),
+            declined: None,
             jobs: Vec::new(),
             disk_busy: false,
             given: Vec::new(),
@@ -113,7 +120,7 @@ impl Keeper {
     }
 
     /// Decides and acts, and leaves what the disk has to do for its next turn.
-    fn step_without_disk(&mut self, event: Event, ctx: &mut Context<Self>) {
+    pub(super) fn step_without_disk(&mut self, event: Event, ctx: &mut Context<Self>) {
         let effects = self.core.handle(event, &mut OpenReaders(&self.objects));
         for effect in effects {
             self.perform(effect);
@@ -128,6 +135,18 @@ impl Keeper {
         self.metrics.cache_bytes.set(self.core.bytes() as i64);
         self.metrics.cache_objects.set(self.core.len() as i64);
         self.metrics.fills_in_progress.set(self.core.fills() as i64);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// Notes what is opened for a beginning.
+    pub(super) fn begins(&mut self, asset: Asset, beginning: Beginning) {
+        self.beginnings.insert(asset.content, beginning);
+        let waiting = Vec::new();
+        let wants = Wants { asset, waiting };
+        self.wants.entry(asset.content).or_insert(wants);
     }
 
     fn purge(&mut self, goes: impl Fn(&Content) -> bool, ctx: &mut Context<Self>) {
@@ -175,6 +194,7 @@ impl Keeper {
             Effect::PassThrough { content, why } => {
                 self.answer(&content, |_| Admission::PassThrough(why))
             }
+            Effect::Decline { why, .. } => self.declined = Some(why),
             Effect::Refuse { content } => self.answer(&content, |_| Admission::Refused),
         }
     }
@@ -208,7 +228,7 @@ impl Keeper {
         self.objects.remove(content);
     }
 
-    fn start_disk_turn(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn start_disk_turn(&mut self, ctx: &mut Context<Self>) {
         if self.disk_busy {
             return;
         }
@@ -236,6 +256,7 @@ impl Keeper {
         files: Result<Files, ShelfError>,
         ctx: &mut Context<Self>,
     ) {
+        let beginning = self.beginnings.remove(&content);
         let files = match files {
             Ok(files) => files,
             Err(error) => {
@@ -272,6 +293,7 @@ impl Keeper {
             asset,
             claimed: files.claimed,
             room,
+            ahead: beginning.as_ref().map(|beginning| beginning.extents),
             keeper: ctx.address().recipient(),
             catalog: self.catalog.clone(),
             fetching: self.fetching.clone(),
@@ -285,6 +307,9 @@ impl Keeper {
                 // Nobody knows what it left: the files go.
                 Extents::none(&content)
             });
+            if let Some(beginning) = beginning.filter(|_| !extents.is_empty()) {
+                let _ = beginning.done.send(FetchedAhead::Here);
+            }
             keeper.fill_ended(&object, extents, ctx);
         }));
     }

@@ -6,7 +6,10 @@
 //!
 //! Invariant: what all entries take, with the room given to fills, never exceeds the limit.
 
+mod ahead;
 mod room;
+
+pub use ahead::Declined;
 
 use super::ledger::{Entry, Ledger, State};
 use crate::{
@@ -51,6 +54,8 @@ pub enum Event {
     },
     /// Somebody wants to read an object that is not open.
     Wanted { content: Content },
+    /// The first extents of an object nobody has asked for are wanted.
+    Ahead { content: Content, extents: u64 },
     /// It is open; these extents of it were found.
     Opened { content: Content, extents: Extents },
     /// A fill wants to keep so many extents more.
@@ -91,6 +96,8 @@ pub enum Effect {
     Admit { content: Content },
     /// Tell the one who wants it to read past the cache.
     PassThrough { content: Content, why: NotKept },
+    /// Tell the one who wants a beginning that it is not fetched.
+    Decline { content: Content, why: Declined },
     /// Tell the one who wants it that there are too many fills.
     Refuse { content: Content },
 }
@@ -142,6 +149,7 @@ impl Core {
                 complete,
             } => self.found(content, extents, complete, readers, &mut effects),
             Event::Wanted { content } => self.wanted(content, readers, &mut effects),
+            Event::Ahead { content, extents } => self.ahead(content, extents, &mut effects),
             Event::Opened { content, extents } => self.opened(content, extents, &mut effects),
             Event::RoomWanted { content, extents } => {
                 let given = self.give_room(&content, extents, readers, &mut effects);

@@ -3,7 +3,7 @@
 use actix::Message;
 use tokio::sync::oneshot;
 
-use super::core::{Holding, NotKept};
+use super::core::{Declined, Holding, NotKept};
 use crate::{cache::Lease, catalog::Asset, content::Content};
 
 /// Somebody wants to read an asset that is not open.
@@ -29,6 +29,27 @@ pub enum Admission {
     Refused,
     /// The cache's disk does not do its work.
     DiskFailed(String),
+}
+
+/// Fetch the first extents of an asset nobody has asked for. Answered when that is done.
+#[derive(Message)]
+#[rtype(result = "FetchedAhead")]
+pub struct Ahead {
+    /// The asset.
+    pub asset: Asset,
+    /// How many.
+    pub extents: u64,
+}
+
+/// What became of an [`Ahead`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchedAhead {
+    /// Its beginning is here, or more.
+    Here,
+    /// Not done, and why.
+    Declined(Declined),
+    /// Tried and failed, or the node stops.
+    Failed,
 }
 
 /// An object was hit. Sent at most once a second per object, dropped when the mailbox is full.

@@ -4,10 +4,12 @@
 //! - [`core`]: the decisions, pure
 //! - `ledger`: what is in the cache and what it comes to, pure
 //! - [`actor`]: the mailbox, the timer and the hands
+//! - `ahead`: the actor's way of beginnings that nobody has asked for yet
 //! - [`messages`]: what it can be told and asked
 //! - `disk`: a turn of disk work, and what becomes of it when it panics
 
 pub mod actor;
+mod ahead;
 pub mod core;
 mod disk;
 mod ledger;
@@ -16,6 +18,6 @@ pub mod messages;
 pub use actor::Keeper;
 pub use core::Holding;
 pub use messages::{
-    Admission, Counts, CountsNow, Held, Holds, Purge, PurgeAll, PurgeUnwanted, RoomWanted, Stop,
-    Touched, Want,
+    Admission, Ahead, Counts, CountsNow, FetchedAhead, Held, Holds, Purge, PurgeAll, PurgeUnwanted,
+    RoomWanted, Stop, Touched, Want,
 };

@@ -40,6 +40,10 @@ fn wanted(content: Content) -> Event {
     Event::Wanted { content }
 }
 
+fn ahead(content: Content, extents: u64) -> Event {
+    Event::Ahead { content, extents }
+}
+
 fn more(content: Content, extents: u64) -> Event {
     Event::RoomWanted { content, extents }
 }
@@ -333,4 +337,49 @@ fn the_policy_says_who_makes_room() {
         "{took:?}"
     );
     assert!(!took.is_empty());
+}
+
+#[test]
+fn beginnings_are_fetched_ahead_into_free_room_only() {
+    let mut world = World::default();
+    let mut core = Core::new(LIMITS);
+    let decline = |content, why| vec![Effect::Decline { content, why }];
+    let open = |content| vec![Effect::Open { content }];
+    let (film, large) = (object(1, 50), object(2, 61));
+    assert_eq!(
+        core.handle(ahead(large, 2), &mut world),
+        decline(large, Declined::TooLarge)
+    );
+    assert_eq!(core.handle(ahead(film, 2), &mut world), open(film));
+    let taken = core.bytes();
+    assert!(taken < 3 * EXTENT_LEN + 200 * 1024, "{taken}");
+    assert_eq!(
+        core.handle(ahead(film, 2), &mut world),
+        decline(film, Declined::Here)
+    );
+    // One of the two fills is left for viewers, and a viewer gets it.
+    let (next, seen) = (object(3, 40), object(4, 40));
+    assert_eq!(
+        core.handle(ahead(next, 2), &mut world),
+        decline(next, Declined::Busy)
+    );
+    assert_eq!(core.handle(wanted(seen), &mut world), open(seen));
+    core.handle(ended(film, first(film, 2), false), &mut world);
+    assert_eq!(core.holding(&film), Holding::Part);
+    // A viewer of what was fetched ahead goes on from there.
+    core.handle(more(seen, 24), &mut world);
+    core.handle(ended(seen, Extents::all(&seen), true), &mut world);
+    assert_eq!(core.handle(wanted(film), &mut world), open(film));
+    core.handle(more(film, 32), &mut world);
+    core.handle(ended(film, Extents::all(&film), true), &mut world);
+    // 90 of 100 extents are taken: nothing makes room for what nobody has asked for.
+    assert_eq!(
+        core.handle(ahead(next, 12), &mut world),
+        decline(next, Declined::NoRoom)
+    );
+    assert_eq!(core.holding(&film), Holding::Whole);
+    // An object shorter than what is fetched of each takes what it is.
+    let short = object(5, 1);
+    assert_eq!(core.handle(ahead(short, 12), &mut world), open(short));
+    assert!(core.bytes() <= LIMITS.bytes_max);
 }
