@@ -7,6 +7,7 @@
 //! | [`catalog`] | which objects this node distributes, by the finalised chain |
 //! | [`cache`] | what is kept on disk and in memory; [`cache::keeper`] decides, [`cache::object`] is one open object |
 //! | [`fill`] | how objects come from storage nodes: extents, proofs, sources |
+//! | [`adopt`] | `argus adopt`: takes over the cache directory of a reference node |
 //! | [`prefetch`] | beginnings of newly accepted objects, before anybody asks |
 //! | [`content`] | [`content::Content`]: hash and size, the key of the cache |
 //! | [`node`] | puts the parts together: start and stop order |
@@ -28,6 +29,7 @@
 //! Groups verified since the last flush (seconds). What the maps on disk claim is verified again before
 //! it is served.
 
+pub mod adopt;
 pub mod cache;
 pub mod catalog;
 pub mod cli;

@@ -15,6 +15,7 @@
 //! | [`fetch`] | verified bytes from storage nodes: the outboard, then runs of groups |
 //! | [`p2p`] | who a node is among its peers, the proof of its role, and what nodes tell each other |
 //! | [`api`] | what nodes say over HTTP: paths, error body, wire types, and the client between nodes |
+//! | [`adopt`] | the files of a reference node's directory of objects, which nodes take over |
 //! | [`config`] | file < environment < flags, errors that name key and layer, sizes and times as people write them |
 //! | [`cli`] | what the nodes' command lines have in common |
 //! | [`doctor`] | what the nodes' `doctor` commands look at |
@@ -27,6 +28,7 @@
 //!
 //! Third-party types stop at one module each: subxt in [`chain`], sled in [`table`], libp2p in `p2p`.
 
+pub mod adopt;
 pub mod api;
 pub mod blob;
 pub mod chain;

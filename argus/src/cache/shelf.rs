@@ -143,6 +143,11 @@ impl Shelf {
         Ok((shelf, found))
     }
 
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Opens an object's files, making them if there are none.
     pub fn files(&self, content: &Content) -> Result<Files, ShelfError> {
         let data_path = self.path(content, "");
@@ -195,6 +200,33 @@ impl Shelf {
             all.remove(content)
         };
         Ok(())
+    }
+
+    /// Takes a file that was verified to be this object, with its outboard, under its own name: the old name
+    /// goes. Durable when it returns; killed in between, it leaves the file where it was, or the whole object.
+    pub fn take(&self, content: &Content, from: &Path, outboard: &[u8]) -> Result<(), ShelfError> {
+        let data_path = self.path(content, "");
+        let parent = data_path.parent().unwrap_or(&self.dir);
+        fs::create_dir_all(parent).map_err(ShelfError::at("cannot create", parent))?;
+        let outboard_path = self.path(content, ".ob");
+        self.write_atomically(&outboard_path, outboard)?;
+        let open = |path: &Path| File::open(path).map_err(ShelfError::at("cannot open", path));
+        let files = (open(from)?, open(&outboard_path)?);
+        let mut all = Present::new(content.layout().groups());
+        (0..all.groups()).for_each(|group| _ = all.set(group));
+        // The map goes first: without data it is removed at the next start, data without it would be, too.
+        self.save(content, (&files.0, &files.1), &all, true)?;
+        fs::rename(from, &data_path).map_err(ShelfError::at("cannot rename", from))?;
+        sync_dir(parent)
+    }
+
+    /// A name below the directory for a copy of this object that is being made. What is left there is removed
+    /// at the next start.
+    pub fn name_for_copy(&self, content: &Content) -> Result<PathBuf, ShelfError> {
+        let path = self.path(content, ".copy");
+        let parent = path.parent().unwrap_or(&self.dir);
+        fs::create_dir_all(parent).map_err(ShelfError::at("cannot create", parent))?;
+        Ok(path)
     }
 
     /// Gives back all extents from this one on. Nobody may be reading the object.

@@ -6,6 +6,7 @@
 //! | [`reference`] | the reference program's flags, variables and configuration file, understood |
 //! | [`serve`] | runs the node |
 //! | [`cache`] | asks the running node what it keeps, and changes it |
+//! | [`adopt`] | takes over the cache of a reference node while no node runs |
 //! | [`status`], [`doctor`] | ask the running node, look at everything around it |
 //! | [`chain`] | the leader's and the operator's transactions |
 //!
@@ -25,6 +26,7 @@ use shared::{
 
 use crate::{config::Config, operator::command::NodeCommand};
 
+mod adopt;
 mod cache;
 mod chain;
 mod doctor;
@@ -55,6 +57,8 @@ enum Command {
     /// Looks at configuration, disk, chain, role and connections, and says what to do. Exit code 1 if
     /// the node cannot do its work.
     Doctor(doctor::Args),
+    /// Takes over the cache directory of a reference node, verified. The node must not run.
+    Adopt(adopt::Args),
     /// What the running node keeps; and what a cache would keep.
     #[command(subcommand)]
     Cache(cache::CacheCommand),
@@ -95,6 +99,7 @@ impl Command {
             (Self::Doctor(args), loaded) => doctor::run(&args, loaded),
             (_, Err(error)) => cli::fail(program, Exit::Misconfigured, &error),
             (Self::Serve, Ok(loaded)) => serve::run(loaded.config),
+            (Self::Adopt(args), Ok(loaded)) => adopt::run(args, &loaded.config),
             (Self::Status(args), Ok(loaded)) => status::run(&args, &loaded.config),
             (Self::Cache(command), Ok(loaded)) => command.run(&loaded.config),
             (Self::Config(command), Ok(loaded)) => command.run(&loaded),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is missing")]
 
 mod admin;
+mod adopting;
 mod following;
 mod hardening;
 mod keeping;

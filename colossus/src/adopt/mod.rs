@@ -3,7 +3,7 @@
 //!
 //! | module | what it owns |
 //! |---|---|
-//! | [`listing`] | the files of such a directory |
+//! | [`listing`] (of `shared`) | the files of such a directory |
 //! | [`judge`] | what the chain says of one file, before it is read; pure |
 //! | [`run`] | the way of all files: judged, verified, taken, recorded |
 //! | [`report`] | what became of each file |
@@ -13,9 +13,10 @@
 //! what is held is not read a second time. Files of bad, unknown or foreign objects stay as they are.
 
 pub mod judge;
-pub mod listing;
 pub mod report;
 pub mod run;
+
+pub use shared::adopt as listing;
 
 pub use report::{Outcome, Report};
 pub use run::{AdoptError, Mode, Options, Progress, adopt};

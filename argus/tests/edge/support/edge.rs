@@ -123,8 +123,12 @@ impl Setup {
         self.start_with(dir, self.chain.clone()).await
     }
 
+    pub fn config(&self, dir: &Path) -> Config {
+        toml_free_config(self, dir)
+    }
+
     pub async fn start_with(&self, dir: &Path, chain: Arc<dyn Chain>) -> Edge {
-        let config = toml_free_config(self, dir);
+        let config = self.config(dir);
         let node = Node::start(config, chain).await.unwrap();
         let root = format!("http://{}", node.address());
         Edge {

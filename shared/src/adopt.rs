@@ -1,4 +1,5 @@
-//! The files of a reference node's uploads directory.
+//! The files of a directory in which a reference node keeps objects by id: the uploads of a storage node, the
+//! cache of an edge. Both nodes take such a directory over.
 
 use std::{
     fs, io,
@@ -6,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use shared::ids::ObjectId;
+use crate::ids::ObjectId;
 
 /// Where the reference keeps uploads that the chain has not accepted.
 pub const PENDING_DIR: &str = "pending";
@@ -45,7 +46,7 @@ pub struct Unlistable {
     cause: io::Error,
 }
 
-/// Files of this node's data directory, which may be the uploads directory itself.
+/// Files of a node's data directory, which may be the directory itself.
 const OWN_FILES: [&str; 3] = ["directories.toml", "directory.snapshot", "node.key"];
 
 impl Listing {
