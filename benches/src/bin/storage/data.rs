@@ -14,8 +14,8 @@ use devnet::{
 };
 use shared::ids::{BagId, ChannelId, MemberId, ObjectId, StorageBucketId};
 
-/// Objects of one video; more do not fit into an extrinsic's weight comfortably.
-const OBJECTS_PER_VIDEO: usize = 50;
+/// Objects of one video, as many as the chain allows.
+const OBJECTS_PER_VIDEO: usize = 10;
 
 /// A file, and the data object that it is to be.
 #[derive(Debug, Clone)]
