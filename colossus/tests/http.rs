@@ -253,6 +253,18 @@ async fn bad_bodies_are_refused_and_leave_nothing() {
         .await;
     expect_refusal(response, 400, "wrong-size", &["400000"]).await;
 
+    // A head of a part that never ends is not gathered in memory.
+    let head = b"--b\r\nX-Long: ".to_vec();
+    let pieces = std::iter::once(head).chain((0..40).map(|_| vec![b'a'; 100_000]));
+    let endless = futures::stream::iter(pieces.map(Ok::<_, std::io::Error>));
+    let request = node
+        .http
+        .post(&url)
+        .header("content-type", "multipart/form-data; boundary=b");
+    let response = request.body(reqwest::Body::wrap_stream(endless)).send();
+    let response = response.await.unwrap();
+    expect_refusal(response, 400, "invalid-request", &["a part's head"]).await;
+
     nothing_left(&node).await;
     assert_eq!(
         node.upload(1, &file).await.status(),

@@ -1,17 +1,18 @@
 //! The body of an upload: one file part of any name streams into the blob store.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use actix_multipart::{Field, Multipart, MultipartError};
-use actix_web::{HttpRequest, error::PayloadError, web};
+use actix_web::{HttpRequest, error::PayloadError, http::header, web};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use multer::{Field, Multipart};
+use send_wrapper::SendWrapper;
 use shared::{
     api::{ApiError, ErrorKind},
     blob::{Partial, Verified},
@@ -32,6 +33,10 @@ const FIELD_BYTES_MAX: usize = 16 * 1024;
 /// Parts of a form that are looked at.
 const PARTS_MAX: usize = 16;
 
+/// Bytes that may come without any of them being a part's content: heads of parts, and what comes
+/// before the first. The form reader keeps them in memory.
+const AHEAD_BYTES_MAX: usize = 1024 * 1024;
+
 /// Reads the form and hands the file's bytes to the blob store. What is returned is complete, has
 /// the right hash, and is the only file of the form.
 pub async fn receive_file(
@@ -41,39 +46,66 @@ pub async fn receive_file(
     limits: &UploadsConfig,
 ) -> Result<Verified, ApiError> {
     let silence_max = limits.chunk_timeout.0;
-    let mut form = Multipart::new(request.headers(), payload.clone());
+    let ahead = Rc::new(Cell::new(0));
+    let mut form = form(request, payload, &ahead)?;
     let mut awaited = Some(partial);
     let mut verified = None;
     let mut text_left = FIELD_BYTES_MAX;
     for _ in 0..PARTS_MAX {
-        let Some(part) = in_time(form.next(), silence_max).await? else {
+        let part = in_time(form.next_field(), silence_max).await?;
+        ahead.set(0);
+        let Some(mut part) = part.map_err(from_form)? else {
             let missing = || {
                 let message = "the form has no file: send the object's bytes as a file part";
                 ApiError::new(ErrorKind::MissingFile, message)
             };
             return verified.ok_or_else(missing);
         };
-        let mut part = part.map_err(from_form)?;
         if !is_file(&part) {
-            skip_text(&mut part, &mut text_left, silence_max).await?;
+            skip_text(&mut part, &mut text_left, &ahead, silence_max).await?;
             continue;
         }
         let Some(partial) = awaited.take() else {
             let message = "the form has more than one file: send one object per request";
             return Err(ApiError::new(ErrorKind::TooManyFiles, message));
         };
-        verified = Some(stream_into(partial, &mut part, silence_max).await?);
+        verified = Some(stream_into(partial, &mut part, &ahead, silence_max).await?);
     }
     let message = format!("the form has more than {PARTS_MAX} parts: send the file alone");
     Err(ApiError::new(ErrorKind::InvalidRequest, message))
 }
 
+/// The request's form. Its reader wants a stream that could move between threads; a request never
+/// leaves its worker.
+fn form(
+    request: &HttpRequest,
+    payload: &SharedPayload,
+    ahead: &Rc<Cell<usize>>,
+) -> Result<Multipart<'static>, ApiError> {
+    let media_type = request.headers().get(header::CONTENT_TYPE);
+    let media_type = media_type.and_then(|value| value.to_str().ok());
+    let boundary = multer::parse_boundary(media_type.unwrap_or_default()).map_err(|error| {
+        let given = media_type.map_or("absent".to_owned(), |given| format!("'{given}'"));
+        let message = format!(
+            "the Content-Type is {given}: send multipart/form-data with a boundary ({error})"
+        );
+        ApiError::new(ErrorKind::UnsupportedMediaType, message)
+    })?;
+    let body = Ahead {
+        payload: payload.clone(),
+        ahead: ahead.clone(),
+    };
+    Ok(Multipart::new(SendWrapper::new(body), boundary))
+}
+
 async fn stream_into(
     mut partial: Partial,
-    part: &mut Field,
+    part: &mut Field<'_>,
+    ahead: &Cell<usize>,
     silence_max: Duration,
 ) -> Result<Verified, ApiError> {
     while let Some(piece) = in_time(part.next(), silence_max).await? {
+        ahead.set(0);
         partial
             .write(piece.map_err(from_form)?)
             .await
@@ -83,19 +115,18 @@ async fn stream_into(
 }
 
 /// Files have a file name or a media type, or at least are called so.
-fn is_file(part: &Field) -> bool {
-    let named = part
-        .content_disposition()
-        .is_some_and(|disposition| disposition.get_filename().is_some());
-    named || part.content_type().is_some() || part.name() == Some("file")
+fn is_file(part: &Field<'_>) -> bool {
+    part.file_name().is_some() || part.content_type().is_some() || part.name() == Some("file")
 }
 
 async fn skip_text(
-    part: &mut Field,
+    part: &mut Field<'_>,
     left: &mut usize,
+    ahead: &Cell<usize>,
     silence_max: Duration,
 ) -> Result<(), ApiError> {
     while let Some(piece) = in_time(part.next(), silence_max).await? {
+        ahead.set(0);
         let len = piece.map_err(from_form)?.len();
         *left = left.checked_sub(len).ok_or_else(|| {
             let message = format!("the form's text fields are longer than {FIELD_BYTES_MAX} bytes");
@@ -115,11 +146,47 @@ async fn in_time<T>(next: impl Future<Output = T>, silence_max: Duration) -> Res
     })
 }
 
-fn from_form(error: MultipartError) -> ApiError {
-    ApiError::new(
-        ErrorKind::InvalidRequest,
-        format!("the form broke off or cannot be read: {error}"),
-    )
+fn from_form(error: multer::Error) -> ApiError {
+    let why = match &error {
+        multer::Error::StreamReadFailed(cause) => cause.to_string(),
+        other => other.to_string(),
+    };
+    let message = format!("the form broke off or cannot be read: {why}");
+    ApiError::new(ErrorKind::InvalidRequest, message)
+}
+
+/// The body for the form reader, which keeps whatever is no part's content: that has an end here.
+struct Ahead {
+    payload: SharedPayload,
+    /// Bytes handed out since the reader last gave something.
+    ahead: Rc<Cell<usize>>,
+}
+
+/// Why the form is not read on.
+#[derive(Debug, thiserror::Error)]
+enum BodyError {
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    #[error("a part's head is longer than {AHEAD_BYTES_MAX} bytes")]
+    HeadTooLong,
+}
+
+impl Stream for Ahead {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let piece = futures::ready!(self.payload.poll_next_unpin(cx));
+        let piece = piece.map(|piece| {
+            let piece = piece?;
+            let ahead = self.ahead.get() + piece.len();
+            self.ahead.set(ahead);
+            match ahead {
+                ..=AHEAD_BYTES_MAX => Ok(piece),
+                _ => Err(BodyError::HeadTooLong),
+            }
+        });
+        Poll::Ready(piece)
+    }
 }
 
 /// The request's body. Shared, so that what the form reader left can be read away.
