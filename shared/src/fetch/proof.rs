@@ -1,7 +1,10 @@
 //! The outboard of one object: fetched from a source when it is needed, checked against the on-chain
 //! hash, kept beside the data so that a restart can verify without a source.
 
-use std::{fs::File, iter, num::NonZeroUsize, ops::Range, os::unix::fs::FileExt, sync::Arc};
+use std::{
+    collections::HashMap, fs::File, iter, num::NonZeroUsize, ops::Range, os::unix::fs::FileExt,
+    sync::Arc,
+};
 
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -41,6 +44,9 @@ struct Inner {
     looked: Mutex<bool>,
     /// Held while a source is asked by [`Proof::segment`].
     asking: tokio::sync::Mutex<()>,
+    /// The same, for each segment, as long as the top is not known: then each segment comes alone with the
+    /// top, and whoever starts in the middle need not wait for who starts at the beginning.
+    asking_first: Mutex<HashMap<u64, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 struct State {
@@ -70,6 +76,7 @@ impl Proof {
             state: Mutex::new(state),
             looked: Mutex::new(false),
             asking: tokio::sync::Mutex::new(()),
+            asking_first: Mutex::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -81,12 +88,16 @@ impl Proof {
         if let Some(known) = self.inner.state.lock().segments.get(&segment) {
             return Some(known.clone());
         }
+        if self.inner.holds_nothing() {
+            return None;
+        }
         let inner = self.inner.clone();
         let read = spawn_blocking(move || inner.read_segment(segment));
         read.await.ok().flatten()
     }
 
-    /// The segment, if need be from this source. One request at a time, whoever asks.
+    /// The segment, if need be from this source. One request at a time, whoever asks; at first one for each
+    /// segment.
     pub async fn segment(
         &self,
         segment: u64,
@@ -95,7 +106,9 @@ impl Proof {
         if let Some(known) = self.known(segment).await {
             return Ok(known);
         }
-        let _asking = self.inner.asking.lock().await;
+        let first = self.inner.asking_first(segment);
+        let asking = first.as_deref().unwrap_or(&self.inner.asking);
+        let _asking = asking.lock().await;
         self.ask(segment, source).await
     }
 
@@ -174,6 +187,22 @@ impl Fetched {
 enum Refused {
     Bad(OutboardError),
     Disk(std::io::Error),
+}
+
+impl Inner {
+    /// Who asks for this segment, as long as the top is not known.
+    fn asking_first(&self, segment: u64) -> Option<Arc<tokio::sync::Mutex<()>>> {
+        let is_known = self.state.lock().top.is_some();
+        let first = || self.asking_first.lock().entry(segment).or_default().clone();
+        (!is_known).then(first)
+    }
+
+    /// Is it known already that the file does not hold the top, without which it proves nothing?
+    fn holds_nothing(&self) -> bool {
+        // Who looks just now holds the lock: then it is not known.
+        let looked = self.looked.try_lock().is_some_and(|looked| *looked);
+        looked && self.layout.top_len() > 0 && self.state.lock().top.is_none()
+    }
 }
 
 /// All of this blocks.
@@ -331,5 +360,20 @@ mod tests {
         let proof = Proof::new(ObjectId(1), hash, 20 << 20, Some(file), received);
         assert!(proof.known(0).await.is_none());
         assert!(proof.known(1).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn segments_far_apart_do_not_wait_for_each_other_at_first() {
+        let received = IntCounter::new("received", "bytes").unwrap();
+        let hash = ContentHash::of(b"x");
+        let proof = Proof::new(ObjectId(1), hash, 100 << 20, None, received);
+        let (one, again) = (proof.inner.asking_first(0), proof.inner.asking_first(0));
+        let other = proof.inner.asking_first(5).unwrap();
+        let (one, again) = (one.unwrap(), again.unwrap());
+        let _asks = one.try_lock().unwrap();
+        assert!(again.try_lock().is_err(), "one request for a segment");
+        assert!(other.try_lock().is_ok());
+        assert!(proof.known(0).await.is_none());
+        assert!(proof.inner.holds_nothing());
     }
 }
