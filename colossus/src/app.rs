@@ -142,6 +142,8 @@ impl Colossus {
             database,
             identity,
         } = disk;
+        // An object store that is away now keeps nobody from starting.
+        blobs.measure().await;
         let genesis = chain.genesis_hash().await?;
         check_genesis(&config, &database, genesis).await?;
 
@@ -165,6 +167,7 @@ impl Colossus {
         let metrics = Metrics::register(&registry)?;
         let requests = RequestTelemetry::register(&registry)?;
         StatusMetrics::register(&registry, status.clone())?;
+        holdings.blobs().register(&registry)?;
 
         let host_id = format!("worker-{}-{:016x}", config.worker, rand::random::<u64>());
         let peers = Peers::new(host_id.clone(), config.replicate.bytes_per_second_min.0)?;

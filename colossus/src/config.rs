@@ -11,6 +11,7 @@ mod keys;
 mod p2p;
 mod replicate;
 mod scrub;
+mod store;
 mod tus;
 mod uploads;
 
@@ -21,7 +22,7 @@ use shared::{
     blob::Places,
     chain::{ChainError, Signer},
     cli::Settings,
-    config::Secret,
+    config::{ByteSize, Secret},
     ids::{StorageBucketId, WorkerId},
     telemetry::LogConfig,
 };
@@ -36,6 +37,7 @@ pub use keys::KeysConfig;
 pub use p2p::P2pConfig;
 pub use replicate::ReplicateConfig;
 pub use scrub::ScrubConfig;
+pub use store::{StoreConfig, StoreKind};
 pub use tus::TusConfig;
 pub use uploads::UploadsConfig;
 
@@ -89,6 +91,9 @@ pub struct Config {
     /// How full the disks may get, and read-only mode.
     #[serde(default)]
     pub disk: DiskConfig,
+    /// Where the bytes of objects are kept.
+    #[serde(default)]
+    pub store: StoreConfig,
     /// Verification and repair of what is held.
     #[serde(default)]
     pub scrub: ScrubConfig,
@@ -120,6 +125,22 @@ pub enum InvalidConfig {
         /// The critical mark.
         critical: Share,
     },
+    /// An object store without a bucket.
+    #[error("configuration key 'store.bucket' is empty: name the bucket that keeps the objects")]
+    NoBucketName,
+    /// Parts that no service takes.
+    #[error(
+        "configuration key 'store.part_size' is {part_size}, and services take no parts below 5MiB"
+    )]
+    SmallParts {
+        /// The size.
+        part_size: ByteSize,
+    },
+    /// One half of an access key.
+    #[error(
+        "give both 'store.access_key_id' and 'store.secret_access_key', or none of them and the key in the environment"
+    )]
+    HalfKey,
     /// Both ways to give a key.
     #[error("give either 'keys.transactor_uri' or 'keys.transactor_uri_file', not both")]
     TwoKeys,
@@ -157,6 +178,7 @@ impl Config {
             replicate: ReplicateConfig::default(),
             cleanup: CleanupConfig::default(),
             disk: DiskConfig::default(),
+            store: StoreConfig::default(),
             scrub: ScrubConfig::default(),
             p2p: P2pConfig::default(),
             log: LogConfig::default(),
@@ -171,6 +193,7 @@ impl Config {
         self.replicate.check()?;
         self.scrub.check()?;
         self.disk.check()?;
+        self.store.check()?;
         self.cleanup.check()?;
         if self.chain.endpoints.is_empty() {
             return Err(InvalidConfig::NoEndpoint);
@@ -187,6 +210,7 @@ impl Config {
         Places {
             registry: self.data_dir.join("directories.toml"),
             dirs,
+            remote: self.store.remote(),
         }
     }
 

@@ -6,7 +6,6 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    os::unix::fs::FileExt,
     sync::Arc,
 };
 
@@ -419,12 +418,8 @@ impl Holdings {
 
 /// The media type by the first bytes; a file that cannot be read now is of unknown type.
 fn sniff(stored: &Stored) -> &'static str {
-    let mut first_bytes = [0; serve::SNIFF_BYTES];
-    let wanted = first_bytes
-        .len()
-        .min(usize::try_from(stored.size()).unwrap_or(usize::MAX));
-    match stored.file().read_exact_at(&mut first_bytes[..wanted], 0) {
-        Ok(()) => serve::sniff(&first_bytes[..wanted]),
+    match stored.first_bytes(serve::SNIFF_BYTES) {
+        Ok(first_bytes) => serve::sniff(&first_bytes),
         Err(_) => "application/octet-stream",
     }
 }

@@ -73,7 +73,8 @@ pub async fn rebuild_index(
     let (places, index) = (config.places(), config.data_dir.join("index"));
     let blobs = blocking(move || Ok(BlobStore::open_all(&places)?)).await?;
     if let Some(out) = blobs
-        .conditions()
+        .measure()
+        .await
         .into_iter()
         .find(|dir| !dir.condition.is_readable())
     {

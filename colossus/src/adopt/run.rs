@@ -138,6 +138,7 @@ pub async fn adopt(
 ) -> Result<Report, AdoptError> {
     let places = config.places();
     let blobs = blocking(move || Ok(BlobStore::open_all(&places)?)).await?;
+    blobs.measure().await;
     let index = config.data_dir.join("index");
     let database = blocking(move || Ok(Database::open(&index)?)).await?;
     let genesis = chain.genesis_hash().await.map_err(StartError::from)?;

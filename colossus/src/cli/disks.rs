@@ -76,12 +76,18 @@ fn list(config: &Config) -> Result<bool, BlobError> {
         };
         println!("{}: {state}", dir.display());
     }
+    for store in registry.object_stores() {
+        println!(
+            "{}: an object store; `colossus doctor` asks it",
+            store.display()
+        );
+    }
     Ok(all_there)
 }
 
 fn forget(config: &Config, dir: &Path) -> Result<(), ForgetError> {
     let places = config.places();
-    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.into());
+    let dir = Registry::name_of(dir);
     let unknown = || ForgetError::Unknown { dir: dir.clone() };
     let mut registry = Registry::read(&places.registry)?.ok_or_else(unknown)?;
     // Takes the locks, so that no node runs meanwhile.

@@ -93,6 +93,9 @@ impl DiskActor {
             Some(ReadOnly::ByHand) => {
                 tracing::warn!("read-only mode by hand: nothing is written, serving goes on");
             }
+            Some(ReadOnly::NoObjectStore) => {
+                tracing::error!("the object store does not answer: read-only mode");
+            }
             Some(ReadOnly::NoDirectory) => {
                 tracing::error!("no directory can be written to: read-only mode");
             }

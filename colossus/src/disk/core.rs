@@ -6,7 +6,7 @@
 use serde::Serialize;
 use shared::{
     api::{ApiError, ErrorKind},
-    blob::{Condition, Measured, Space},
+    blob::{Condition, Measured, PlaceKind, Space},
     config::ByteSize,
 };
 use std::path::PathBuf;
@@ -50,6 +50,8 @@ pub enum ReadOnly {
     Critical,
     /// No directory can be written to.
     NoDirectory,
+    /// The object store is out.
+    NoObjectStore,
 }
 
 /// What replication may fetch.
@@ -94,16 +96,19 @@ pub enum DirectoryState {
     ReadOnly,
     /// What it holds is unavailable.
     Out,
+    /// No directory but an object store, in order. Its room is not known.
+    ObjectStore,
 }
 
 impl DirectoryState {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Roomy,
         Self::Low,
         Self::Critical,
         Self::ReadOnly,
         Self::Out,
+        Self::ObjectStore,
     ];
 
     /// As a metric's label.
@@ -114,6 +119,7 @@ impl DirectoryState {
             Self::Critical => "critical",
             Self::ReadOnly => "read_only",
             Self::Out => "out",
+            Self::ObjectStore => "object_store",
         }
     }
 }
@@ -159,6 +165,10 @@ impl Standing {
             }
             (Some(ReadOnly::NoDirectory), _) => {
                 let message = format!("no disk of this node can be written to: {elsewhere}");
+                (ErrorKind::ReadOnly, message)
+            }
+            (Some(ReadOnly::NoObjectStore), _) => {
+                let message = format!("the object store of this node does not answer: {elsewhere}");
                 (ErrorKind::ReadOnly, message)
             }
             (Some(ReadOnly::Critical), _) | (None, Level::Low | Level::Critical) => {
@@ -216,6 +226,7 @@ pub struct Disk {
     marks: Marks,
     by_hand: bool,
     has_directory: bool,
+    has_object_store: bool,
     standing: Standing,
 }
 
@@ -226,6 +237,7 @@ impl Disk {
             marks,
             by_hand,
             has_directory: true,
+            has_object_store: true,
             standing: Standing {
                 read_only: by_hand.then_some(ReadOnly::ByHand),
                 ..Standing::default()
@@ -245,11 +257,12 @@ impl Disk {
             Event::ByHand(on) => self.by_hand = on,
             Event::Measured(directories) => self.measure(directories),
         }
-        self.standing.read_only = match (self.by_hand, self.has_directory, self.standing.level) {
-            (true, _, _) => Some(ReadOnly::ByHand),
-            (_, false, _) => Some(ReadOnly::NoDirectory),
-            (_, _, Level::Critical) => Some(ReadOnly::Critical),
-            _ => None,
+        self.standing.read_only = match self.standing.level {
+            _ if self.by_hand => Some(ReadOnly::ByHand),
+            _ if !self.has_directory => Some(ReadOnly::NoDirectory),
+            _ if !self.has_object_store => Some(ReadOnly::NoObjectStore),
+            Level::Critical => Some(ReadOnly::Critical),
+            Level::Roomy | Level::Low => None,
         };
         match was == (self.standing.level, self.standing.read_only) {
             true => Vec::new(),
@@ -258,6 +271,9 @@ impl Disk {
     }
 
     fn measure(&mut self, measured: Vec<Measured>) {
+        self.has_object_store = measured
+            .iter()
+            .all(|place| place.kind == PlaceKind::Directory || place.condition == Condition::Good);
         let judge = |directory: Measured| self.judge(directory);
         let directories: Vec<_> = measured.into_iter().map(judge).collect();
         let roomiest = directories
@@ -284,6 +300,7 @@ impl Disk {
     fn judge(&self, measured: Measured) -> DirectoryStanding {
         let Measured {
             dir,
+            kind,
             condition,
             space,
         } = measured;
@@ -293,6 +310,9 @@ impl Disk {
             .filter_map(|directory| level_of(directory.state))
             .next();
         let state = match (&condition, space) {
+            (Condition::Good, None) if kind == PlaceKind::ObjectStore => {
+                DirectoryState::ObjectStore
+            }
             (Condition::Out(_), _) | (_, None) => DirectoryState::Out,
             (Condition::ReadOnly(_), _) => DirectoryState::ReadOnly,
             (Condition::Good, Some(space)) => self.state_of(space, before.unwrap_or_default()),
@@ -332,7 +352,7 @@ fn level_of(state: DirectoryState) -> Option<Level> {
         DirectoryState::Roomy => Some(Level::Roomy),
         DirectoryState::Low => Some(Level::Low),
         DirectoryState::Critical => Some(Level::Critical),
-        DirectoryState::ReadOnly | DirectoryState::Out => None,
+        DirectoryState::ReadOnly | DirectoryState::Out | DirectoryState::ObjectStore => None,
     }
 }
 
@@ -358,6 +378,7 @@ mod tests {
         };
         Measured {
             dir: name.into(),
+            kind: PlaceKind::Directory,
             condition,
             space: Some(space),
         }

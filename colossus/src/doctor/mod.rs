@@ -1,9 +1,11 @@
 //! `colossus doctor`: looks at everything an operator can get wrong before it hurts, and says for
-//! each what to do. Changes nothing but a test file in the data directory, which it removes.
+//! each what to do. Changes nothing but a test file in the data directory and one in the object
+//! store, which it removes.
 //!
 //! | module | what it looks at |
 //! |---|---|
 //! | [`disk`] | the data directory: writable, room, file system, who may read the keys |
+//! | [`store`] | the object store: may the node write, read and remove there |
 //! | [`chain`] | endpoints, genesis, clock, worker, buckets, transactor and its balance |
 //! | [`net`] | ports, the node that runs on them, and the endpoint other nodes are told |
 //!
@@ -17,6 +19,7 @@ use crate::config::Config;
 pub mod chain;
 pub mod disk;
 pub mod net;
+pub mod store;
 
 pub use shared::doctor::{Finding, Verdict, worst};
 
@@ -50,6 +53,7 @@ pub async fn examine(config: &Config, mut told: impl FnMut(&Finding)) -> Vec<Fin
             false
         }
     };
+    add(store::look(config).await);
     let chain = chain::look(config, is_running).await;
     add(chain.findings);
     let peer_id = peer_id(config);

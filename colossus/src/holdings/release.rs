@@ -33,8 +33,8 @@ impl Holdings {
             return Ok(Released::NotHeld);
         };
         let _one_at_a_time = self.stripe(hash).lock().await;
-        // What lies in a directory that is out cannot be removed, and would come back.
-        self.inner.blobs.contains(&hash).await?;
+        // What lies where nothing can be removed now would come back.
+        self.inner.blobs.check_removable(&hash).await?;
         let (mut released, mut was_last) = (Released::Refused, false);
         last_look(&mut || (released, was_last) = self.take_out(object));
         let Released::Removed(held) = released else {

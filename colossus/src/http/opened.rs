@@ -17,10 +17,10 @@ use actix_web::{
 use bytes::Bytes;
 use shared::{
     api::{ApiError, ErrorKind},
-    blob::BlobError,
+    blob::{BlobError, BlobStore},
     ids::ObjectId,
     range::ByteRange,
-    serve::{Proven, ProvenBody, Unproven, proven::Content},
+    serve::{Proven, ProvenBody, ReadAt, Unproven, proven::Content},
 };
 use tokio::time::Duration;
 
@@ -96,25 +96,45 @@ impl Reading {
         content: Content,
         first: Option<ByteRange>,
     ) -> Result<Opened, OpenError> {
-        let (blobs, Held { hash, size, .. }) = (self.node.holdings.blobs().clone(), self.held);
-        let open = move || {
-            let raw = blobs.raw_files(&hash).map_err(OpenError::Blob)?;
-            let data = raw.data.ok_or(OpenError::Missing)?;
-            let outboard = raw.outboard.map(|outboard| outboard.into_file());
-            let proven = Proven::open(hash, size, data.into_file(), outboard);
-            let files = Arc::new(proven.map_err(OpenError::Damaged)?);
-            let begin = |range| ProvenBody::begun(files.clone(), content, range);
-            let first = first.map(begin).transpose().map_err(OpenError::Damaged)?;
-            Ok((files, first))
+        let held = self.held;
+        let open = move |blobs: &BlobStore| {
+            let files = Arc::new(open_files(blobs, &held)?);
+            let fetch = first.and_then(|range| files.fetch(content, range));
+            let begun = match &fetch {
+                None => begin(&files, content, first)?,
+                Some(_) => None,
+            };
+            Ok((files, begun, fetch))
         };
-        let opened = tokio::task::spawn_blocking(open).await;
-        let (files, first) = opened.unwrap_or(Err(OpenError::Stopping))?;
+        let (files, mut begun, fetch) = self.on_pool(open).await?;
+        if let Some(fetch) = fetch {
+            fetch.await;
+            let near = files.clone();
+            begun = self.on_pool(move |_| begin(&near, content, first)).await?;
+        }
         Ok(Opened {
             files,
             content,
-            first,
+            first: begun,
             reading: self.clone(),
         })
+    }
+
+    /// Reads on the pool. What looks like damage is none when the place where it lies is out.
+    async fn on_pool<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&BlobStore) -> Result<T, OpenError> + Send + 'static,
+    ) -> Result<T, OpenError> {
+        let (blobs, hash) = (self.node.holdings.blobs().clone(), self.held.hash);
+        let working = move || {
+            let done = work(&blobs);
+            if let Err(OpenError::Damaged(_) | OpenError::Missing) = &done {
+                blobs.believe_damage(&hash).map_err(OpenError::Blob)?;
+            }
+            done
+        };
+        let done = tokio::task::spawn_blocking(working).await;
+        done.unwrap_or(Err(OpenError::Stopping))
     }
 
     fn damage(&self, error: OpenError) -> Result<Damage, ApiError> {
@@ -142,18 +162,22 @@ impl Reading {
     /// Notes damage, durably, and has it mended.
     async fn note(&self, damage: Damage, at: &'static str) {
         let metrics = &self.node.metrics;
-        metrics.served_damage.with_label_values(&[at]).inc();
         let Held { hash, size, .. } = self.held;
-        let book = self.node.damage.clone();
-        let noting = move || book.add(hash, size, &damage, now_ms());
+        let (book, blobs) = (self.node.damage.clone(), self.node.holdings.blobs().clone());
+        let noting = move || {
+            // Where it lies is out, or broke off the answer: nothing is known of the object.
+            blobs.believe_damage(&hash).ok()?;
+            Some(book.add(hash, size, &damage, now_ms()))
+        };
         let is_fresh = match tokio::task::spawn_blocking(noting).await {
-            Ok(Ok(is_fresh)) => is_fresh,
-            Ok(Err(error)) => {
+            Ok(Some(Ok(is_fresh))) => is_fresh,
+            Ok(Some(Err(error))) => {
                 tracing::error!(%hash, %error, "damage cannot be noted; it is not served from now on until a restart");
                 true
             }
-            Err(_) => return,
+            Ok(None) | Err(_) => return,
         };
+        metrics.served_damage.with_label_values(&[at]).inc();
         // When it is lost, the scrub looks into the book by itself.
         hint(&self.node.scrub, Noted { hash, is_fresh }, "scrub", metrics);
     }
@@ -175,6 +199,24 @@ impl Reading {
         );
         ApiError::new(ErrorKind::Unavailable, message).retry_after(DAMAGED_RETRY_AFTER_S)
     }
+}
+
+fn open_files(blobs: &BlobStore, held: &Held) -> Result<Proven, OpenError> {
+    let files = blobs.files_to_prove(&held.hash).map_err(OpenError::Blob)?;
+    let data = files.data.ok_or(OpenError::Missing)?;
+    let outboard = files.outboard.map(|file| Box::new(file) as Box<dyn ReadAt>);
+    let proven = Proven::open(held.hash, held.size, Box::new(data), outboard);
+    proven.map_err(OpenError::Damaged)
+}
+
+/// The answer's first bytes. Blocks.
+fn begin(
+    files: &Arc<Proven>,
+    content: Content,
+    first: Option<ByteRange>,
+) -> Result<Option<ProvenBody>, OpenError> {
+    let begin = |range| ProvenBody::begun(files.clone(), content, range);
+    first.map(begin).transpose().map_err(OpenError::Damaged)
 }
 
 fn damage_of(unproven: &Unproven) -> Damage {

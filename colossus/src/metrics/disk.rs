@@ -68,6 +68,7 @@ impl DiskMetrics {
             (ReadOnly::ByHand, "by_hand"),
             (ReadOnly::Critical, "critical"),
             (ReadOnly::NoDirectory, "no_directory"),
+            (ReadOnly::NoObjectStore, "no_object_store"),
         ] {
             let is_so = standing.read_only == Some(reason);
             self.read_only

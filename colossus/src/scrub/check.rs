@@ -58,6 +58,8 @@ pub struct Report {
     pub leftovers: usize,
     /// Files that are not the store's.
     pub foreign: usize,
+    /// Objects whose data lies in the object store.
+    pub remote: usize,
     /// Directories that could not be read.
     pub dirs_unread: usize,
 }
@@ -85,6 +87,13 @@ pub fn check(dirs: &[PathBuf], out: &mut impl io::Write) -> Result<Report, Check
             }
         }
     }
+    if report.remote > 0 {
+        let remote = report.remote;
+        writeln!(
+            out,
+            "{remote} objects lie in the object store and were not read: the running node verifies them"
+        )?;
+    }
     let damaged = report.findings.len();
     writeln!(
         out,
@@ -103,6 +112,7 @@ fn check_dir(
     report.blobs += inventory.blobs.len();
     report.leftovers += inventory.leftovers.len() + inventory.lone_outboards.len();
     report.foreign += inventory.foreign.len();
+    report.remote += inventory.remote.len();
     for (hash, path) in &inventory.blobs {
         let files = RawFiles::open(path)?;
         report.bytes += files.data.as_ref().map_or(0, |data| data.len());

@@ -17,6 +17,7 @@ use shared::{
 use super::{
     book::DamageBook,
     examine::{Damage, check_outboard, examine, examine_all, hash_data, read_segment, read_top},
+    look::examine_there,
 };
 use crate::{
     holdings::Holdings,
@@ -101,7 +102,16 @@ impl Repairer {
         if !damage.is_groups_only() {
             damage = self.mend_whole(&patient).await?;
         }
-        if damage.is_groups_only() && !damage.groups.is_empty() {
+        let holdings = self.holdings.clone();
+        let is_remote = blocking(move || Ok(holdings.blobs().is_remote(&hash)?)).await?;
+        if is_remote {
+            // Nothing is written into the middle of what an object store keeps: it is put there again.
+            damage = self.examine_again(&patient).await?;
+            if !damage.is_none() {
+                self.fetch_whole(&patient).await?;
+                damage = self.examine_again(&patient).await?;
+            }
+        } else if damage.is_groups_only() && !damage.groups.is_empty() {
             damage = self.mend_groups(&patient, damage.groups).await?;
         }
         let left = damage.clone();
@@ -183,7 +193,8 @@ impl Repairer {
 
     async fn examine_again(&self, patient: &Patient) -> Result<Damage, RepairError> {
         let (hash, size, holdings) = (patient.hash, patient.size, self.holdings.clone());
-        blocking(move || Ok(examine_all(&holdings.blobs().raw_files(&hash)?, hash, size))).await
+        let groups = 0..Layout::new(size).groups();
+        blocking(move || Ok(examine_there(&holdings, hash, size, groups)?)).await
     }
 
     /// Fetches the object whole from the first holder that gives it.

@@ -5,27 +5,39 @@
 //! write leaves a part damaged that was damaged before.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use bytes::Bytes;
+use futures::future::BoxFuture;
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
     BlobError, BlobStore, RealDisk,
+    dirs::{CARD_SUFFIX, Dirs, OUTBOARD_SUFFIX, open_file_on, read_dir},
+    fetched::Fetched,
+    remote::Remote,
+    stored::wait_for,
     temp::TempFile,
-    volume::{Dirs, OUTBOARD_SUFFIX, Volume, open_file_on, read_dir},
+    volume::Volume,
 };
-use crate::hash::ContentHash;
+use crate::{hash::ContentHash, serve::ReadAt};
 
 /// A file and its length, which may not be what it should be.
 #[derive(Debug)]
 pub struct RawFile {
-    file: File,
+    bytes: RawBytes,
     len: u64,
+}
+
+#[derive(Debug)]
+enum RawBytes {
+    File(File),
+    Remote(Arc<Fetched>),
 }
 
 impl RawFile {
@@ -39,14 +51,44 @@ impl RawFile {
         self.len == 0
     }
 
-    /// The open file.
-    pub fn into_file(self) -> File {
-        self.file
+    fn remote(remote: &Arc<Remote>, hash: &ContentHash, len: u64) -> Self {
+        let bytes = Fetched::new(remote.clone(), *hash, len);
+        Self {
+            bytes: RawBytes::Remote(Arc::new(bytes)),
+            len,
+        }
     }
 
     /// Fills the buffer from an offset; an error when the file ends before.
     pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
+        match &self.bytes {
+            RawBytes::File(file) => FileExt::read_exact_at(file, buffer, offset),
+            RawBytes::Remote(bytes) => bytes.read_exact_at(buffer, offset),
+        }
+    }
+}
+
+impl ReadAt for RawFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.len)
+    }
+
+    fn read_now(&self, position: u64, len: usize) -> Option<Bytes> {
+        match &self.bytes {
+            RawBytes::File(file) => file.read_now(position, len),
+            RawBytes::Remote(bytes) => bytes.read_now(position, len),
+        }
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], position: u64) -> io::Result<()> {
+        Self::read_exact_at(self, buffer, position)
+    }
+
+    fn fetch(&self, position: u64, len: u64) -> Option<BoxFuture<'static, ()>> {
+        match &self.bytes {
+            RawBytes::File(_) => None,
+            RawBytes::Remote(bytes) => Some(Box::pin(bytes.clone().fetch(position, len))),
+        }
     }
 }
 
@@ -71,7 +113,10 @@ impl RawFiles {
     ) -> Result<Self, BlobError> {
         let raw = |path: &Path| {
             let opened = open(path)?;
-            Ok::<_, BlobError>(opened.map(|(file, len)| RawFile { file, len }))
+            Ok::<_, BlobError>(opened.map(|(file, len)| RawFile {
+                bytes: RawBytes::File(file),
+                len,
+            }))
         };
         Ok(Self {
             data: raw(data)?,
@@ -84,11 +129,45 @@ impl BlobStore {
     /// The files of a blob as they are. [`BlobError::Unavailable`] if they are in none of the
     /// directories while one is out.
     pub fn raw_files(&self, hash: &ContentHash) -> Result<RawFiles, BlobError> {
-        let Some(volume) = self.locate(hash)? else {
+        let Some((mut files, size)) = self.raw_files_here(hash)? else {
             let (data, outboard) = (None, None);
             return Ok(RawFiles { data, outboard });
         };
-        RawFiles::open_by(&volume.dirs().data(hash), |path| volume.open_file(path))
+        if let (Some(_), Some(remote)) = (size, self.remote()) {
+            let size = wait_for(remote.size(hash))?;
+            files.data = size.map(|size| RawFile::remote(remote, hash, size));
+        }
+        Ok(files)
+    }
+
+    /// The files of a blob to be proved while they are read. As [`raw_files`](Self::raw_files), but an
+    /// object store is not asked beforehand whether the object is there in whole.
+    pub fn files_to_prove(&self, hash: &ContentHash) -> Result<RawFiles, BlobError> {
+        let Some((mut files, size)) = self.raw_files_here(hash)? else {
+            let (data, outboard) = (None, None);
+            return Ok(RawFiles { data, outboard });
+        };
+        if let (Some(size), Some(remote)) = (size, self.remote()) {
+            remote.check()?;
+            files.data = Some(RawFile::remote(remote, hash, size));
+        }
+        Ok(files)
+    }
+
+    /// What of a blob is in the directories, and its size if its data lies in the object store.
+    fn raw_files_here(
+        &self,
+        hash: &ContentHash,
+    ) -> Result<Option<(RawFiles, Option<u64>)>, BlobError> {
+        let Some(volume) = self.locate(hash)? else {
+            return Ok(None);
+        };
+        let files = RawFiles::open_by(&volume.dirs().data(hash), |path| volume.open_file(path))?;
+        let size = match &files.data {
+            Some(_) => None,
+            None => volume.card(hash)?,
+        };
+        Ok(Some((files, size)))
     }
 
     /// Where a blob's files are written to.
@@ -113,9 +192,13 @@ impl BlobStore {
         synced.map_err(|error| BlobError::io("make durable", &path, error))
     }
 
-    /// Cuts off what a data file has behind the object's end. A shorter file stays as it is.
+    /// Cuts off what a data file has behind the object's end. A shorter file stays as it is, and so does
+    /// what lies in the object store: it is put there again.
     pub fn cut(&self, hash: &ContentHash, size: u64) -> Result<(), BlobError> {
         let (_, path) = self.mendable(hash)?;
+        if self.is_remote(hash)? {
+            return Ok(());
+        }
         let file = open_to_write(&path)?;
         let cut = || -> io::Result<()> {
             if file.metadata()?.len() > size {
@@ -152,6 +235,8 @@ fn open_to_write(path: &Path) -> Result<File, BlobError> {
 pub struct Inventory {
     /// Data files by the hash in their name.
     pub blobs: Vec<(ContentHash, PathBuf)>,
+    /// Objects whose data lies in the object store.
+    pub remote: Vec<ContentHash>,
     /// Outboards without data; removed when the store is opened.
     pub lone_outboards: Vec<PathBuf>,
     /// Objects on their way in when the process ended; removed when the store is opened.
@@ -186,6 +271,11 @@ impl Inventory {
             }
             for (name, path) in read_dir(&shard)? {
                 let name = name.to_string_lossy();
+                let card = name.strip_suffix(CARD_SUFFIX);
+                if let Some(Ok(hash)) = card.map(str::parse::<ContentHash>) {
+                    inventory.remote.push(hash);
+                    continue;
+                }
                 let (stem, is_outboard) = match name.strip_suffix(OUTBOARD_SUFFIX) {
                     Some(stem) => (stem, true),
                     None => (&*name, false),
@@ -196,7 +286,8 @@ impl Inventory {
                     }
                     Ok(hash) if !is_outboard => inventory.blobs.push((hash, path)),
                     Ok(_) => {
-                        if fs::symlink_metadata(shard.join(stem)).is_err() {
+                        let card = shard.join(format!("{stem}{CARD_SUFFIX}"));
+                        if !shard.join(stem).exists() && !card.exists() {
                             inventory.lone_outboards.push(path);
                         }
                     }
@@ -211,6 +302,8 @@ impl Inventory {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     async fn store_with(bytes: &[u8]) -> (tempfile::TempDir, BlobStore, ContentHash) {

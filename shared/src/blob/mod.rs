@@ -4,7 +4,7 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`store`] | [`BlobStore`]: blobs in one or more directories; finding, placing, listing, removing |
-//! | `volume` | one directory: where things lie in it, and how files get their names |
+//! | `volume`, `dirs` | one directory: how files get their names, and where they lie |
 //! | [`open`] | [`Places`]: which directories a store has, which are new, away, or left out |
 //! | [`registry`] | [`Registry`]: the markers in the directories, and the list of them |
 //! | [`health`] | [`Condition`]: how one directory is |
@@ -14,6 +14,8 @@
 //! | [`checkpoint`] | what of it is durable, and how that is found after a crash |
 //! | [`take`] | files that lie on disk already, linked or copied into the store |
 //! | [`stored`] | [`Stored`]: an object that is there, with its open files |
+//! | [`remote`] | [`Remote`]: the bytes of objects in an S3-compatible object store |
+//! | [`proved`] | [`Proved`]: any range of an object from there, verified before a byte leaves |
 //! | [`mend`] | the files as they are, to be examined and mended; an inventory without opening |
 //! | [`error`] | [`BlobError`]: what went wrong, and whose fault it is |
 //! | [`space`] | [`Space`]: how much room there is |
@@ -24,12 +26,16 @@
 //! ```text
 //! <dir>/blobs/ab/<hash>      the object; ab = first byte of the digest in hexadecimal
 //! <dir>/blobs/ab/<hash>.ob   its outboard (see `verified`), for objects of more than 16 KiB
+//! <dir>/blobs/ab/<hash>.s3   instead of the object: it lies in the object store, and has so many bytes
 //! <dir>/tmp/                 objects on their way in; emptied when the store is opened
 //! <dir>/partial/           objects on their way in by verified groups; kept
 //! <dir>/uploads/             those that can be gone on with after a restart
 //! <dir>/lock                 held while a process has the store open
 //! <dir>/volume.toml          the marker: without it the directory counts as not mounted
 //! ```
+//!
+//! With an object store, an object is complete and verified in a temp file here, then put there and asked
+//! for, and only then gets its `.s3` file; outboards stay here. What lies here in whole is served from here.
 //!
 //! A store has one or more such directories. An object lies in one of them, and whatever is on its way
 //! to it too, so that a rename never crosses devices. A directory that fails takes out only itself:
@@ -43,14 +49,18 @@
 //! Files are the truth; any index over them can be rebuilt by [`BlobStore::list`].
 
 pub mod checkpoint;
+mod dirs;
 pub mod disk;
 pub mod error;
+mod fetched;
 pub mod health;
 pub mod mend;
 pub mod open;
 pub mod partial;
 mod pipeline;
+mod puts;
 pub mod registry;
+pub mod remote;
 pub mod resumable;
 pub mod space;
 pub mod sparse;
@@ -76,8 +86,12 @@ pub use mend::{Inventory, RawFile, RawFiles};
 pub use open::Places;
 pub use partial::{Partial, Verified};
 pub use registry::Registry;
+pub use remote::{
+    Remote, RemoteOptions,
+    trial::{TrialError, try_out},
+};
 pub use resumable::{Kept, Resumable, ResumableId, TRIAL_BYTES_MAX};
 pub use space::Space;
 pub use sparse::Sparse;
-pub use store::{BlobStore, Measured};
-pub use stored::Stored;
+pub use store::{BlobStore, Measured, PlaceKind};
+pub use stored::{Data, Stored};

@@ -9,8 +9,10 @@ use std::{
 use super::{
     BlobError, Condition, Disk,
     health::{Trouble, is_device_error},
+    puts::Puts,
     registry::{Marker, Name, Registry, is_absent},
-    volume::Volume,
+    remote::{Remote, RemoteOptions},
+    volume::{Cards, Volume},
 };
 
 /// The directories of a store, and where it keeps the list of them.
@@ -18,12 +20,20 @@ use super::{
 /// A directory that the list knows and that has no marker is out: its disk is not mounted. One that
 /// the list does not know is made, if it is empty. One that the list knows and that is not given any
 /// more is refused ([`BlobError::LeftOut`]).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Places {
-    /// The list; a file beside the index.
+    /// The list; a file beside the index. Notes of what is sent to an object store lie there too.
     pub registry: PathBuf,
     /// The directories; at least one.
     pub dirs: Vec<PathBuf>,
+    /// Where new objects go once they are verified; outboards stay in the directories.
+    pub remote: Option<RemoteOptions>,
+}
+
+/// What a store is made of.
+pub(super) struct Opened {
+    pub(super) volumes: Vec<Volume>,
+    pub(super) remote: Option<Arc<Remote>>,
 }
 
 /// A store of one directory, without a list.
@@ -33,11 +43,11 @@ pub(super) fn alone(dir: &Path, disk: Arc<dyn Disk>) -> Result<Volume, BlobError
         Ok(None) => new_marker(&Name::random()),
         Err(error) => return Err(unusable(dir, error)),
     };
-    Volume::open(dir, disk, marker)
+    Volume::open(dir, disk, marker, Cards::Removed)
 }
 
 /// A store of all its directories.
-pub(super) fn all(places: &Places, disk: &Arc<dyn Disk>) -> Result<Vec<Volume>, BlobError> {
+pub(super) fn all(places: &Places, disk: &Arc<dyn Disk>) -> Result<Opened, BlobError> {
     let dirs = absolute(&places.dirs)?;
     let mut found = Vec::new();
     for dir in &dirs {
@@ -94,6 +104,18 @@ pub(super) fn all(places: &Places, disk: &Arc<dyn Disk>) -> Result<Vec<Volume>, 
         registry.put(opening.marker().volume.clone(), dir);
         volumes.push((dir, opening));
     }
+    let remote = match &places.remote {
+        Some(options) => {
+            let name = options.name();
+            let entry = before.entry_at(&name).map(|entry| entry.volume.clone());
+            let volume = entry.unwrap_or_else(Name::random);
+            registry.put(volume.clone(), &name);
+            let puts = Puts::open(&places.registry.with_file_name("putting"), disk)?;
+            let remote = Remote::new(options, marker_of(&store, &volume), puts);
+            Some(Arc::new(remote.map_err(|error| unusable(&name, error))?))
+        }
+        None => None,
+    };
     let is_here = |volume: &Name| registry.entries.iter().any(|entry| entry.volume == *volume);
     let left_out: Vec<PathBuf> = before
         .entries
@@ -104,14 +126,18 @@ pub(super) fn all(places: &Places, disk: &Arc<dyn Disk>) -> Result<Vec<Volume>, 
     if !left_out.is_empty() {
         return Err(BlobError::LeftOut { dirs: left_out });
     }
+    let cards = match remote {
+        Some(_) => Cards::Kept,
+        None => Cards::Removed,
+    };
     let opened = volumes
         .into_iter()
-        .map(|(dir, opening)| opening.open(dir, disk));
-    let opened = opened.collect::<Result<Vec<_>, _>>()?;
+        .map(|(dir, opening)| opening.open(dir, disk, cards));
+    let volumes = opened.collect::<Result<Vec<_>, _>>()?;
     if registry != before || !places.registry.exists() {
         registry.write(&places.registry)?;
     }
-    Ok(opened)
+    Ok(Opened { volumes, remote })
 }
 
 /// What is done with a directory.
@@ -127,12 +153,12 @@ impl Opening {
         }
     }
 
-    fn open(self, dir: &Path, disk: &Arc<dyn Disk>) -> Result<Volume, BlobError> {
+    fn open(self, dir: &Path, disk: &Arc<dyn Disk>, cards: Cards) -> Result<Volume, BlobError> {
         match self {
-            Self::There(marker) => Volume::open(dir, disk.clone(), marker),
+            Self::There(marker) => Volume::open(dir, disk.clone(), marker, cards),
             Self::Away(marker, trouble) => {
                 let condition = Condition::Out(trouble);
-                Ok(Volume::closed(dir, disk.clone(), marker, condition))
+                Ok(Volume::closed(dir, disk.clone(), marker, cards, condition))
             }
         }
     }

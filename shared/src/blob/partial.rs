@@ -98,9 +98,27 @@ impl Verified {
         let (hash, size) = (self.hash, self.size);
         let files = self.files.take().ok_or(BlobError::BrokenOff { hash })?;
         let store = self.store.clone();
-        self.store
-            .on_pool(hash, move || store.publish(hash, size, files))
-            .await
+        let Some(remote) = store.remote().cloned() else {
+            let publish = move || store.publish(hash, size, files);
+            return self.store.on_pool(hash, publish).await;
+        };
+        let puts = remote.clone();
+        let begin = move || {
+            let file = files.data.file().try_clone();
+            let file = file.map_err(|error| files.data.error("open", error))?;
+            Ok((puts.puts().begin(hash)?, file, files))
+        };
+        let (put, file, files) = self.store.on_pool(hash, begin).await?;
+        if let Err(error) = remote.put(&hash, file, size).await {
+            drop_on_pool((put, files));
+            return Err(error);
+        }
+        let publish = move || {
+            let stored = store.publish(hash, size, files)?;
+            put.done();
+            Ok(stored)
+        };
+        self.store.on_pool(hash, publish).await
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{BlobError, Disk};
+use super::{BlobError, Disk, remote::is_object_store};
 
 /// The marker's name in each directory.
 pub(super) const MARKER: &str = "volume.toml";
@@ -61,6 +61,19 @@ impl Marker {
             Err(_) if text.is_empty() => Ok(None),
             Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
         }
+    }
+
+    /// As text.
+    pub(super) fn to_text(&self) -> String {
+        format!(
+            "{MARKER_COMMENT}store = \"{}\"\nvolume = \"{}\"\n",
+            self.store, self.volume
+        )
+    }
+
+    /// From text.
+    pub(super) fn from_text(text: &str) -> Option<Self> {
+        toml::from_str(text).ok()
     }
 
     /// Writes it durably.
@@ -123,7 +136,22 @@ impl Registry {
 
     /// The directories.
     pub fn dirs(&self) -> impl Iterator<Item = &Path> {
-        self.entries.iter().map(|entry| &*entry.dir)
+        let places = self.entries.iter().map(|entry| &*entry.dir);
+        places.filter(|place| !is_object_store(place))
+    }
+
+    /// The object stores, as `s3://bucket/prefix`.
+    pub fn object_stores(&self) -> impl Iterator<Item = &Path> {
+        let places = self.entries.iter().map(|entry| &*entry.dir);
+        places.filter(|place| is_object_store(place))
+    }
+
+    /// How the list names what somebody typed.
+    pub fn name_of(place: &Path) -> PathBuf {
+        match is_object_store(place) {
+            true => place.into(),
+            false => std::path::absolute(place).unwrap_or_else(|_| place.into()),
+        }
     }
 
     /// Gives a directory up: nobody waits for what it held. Says whether it was in the list.

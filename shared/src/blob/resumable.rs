@@ -17,9 +17,10 @@ use bytes::Bytes;
 use super::{
     BlobError, BlobStore, Verified,
     checkpoint::{Checkpoints, Observer, last_good},
+    dirs::{Dirs, read_dir},
     pipeline::Pipeline,
     temp::{TempFile, Writer},
-    volume::{Dirs, Volume, read_dir},
+    volume::Volume,
 };
 use crate::{
     hash::ContentHash,

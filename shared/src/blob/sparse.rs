@@ -17,8 +17,9 @@ use rustix::fs::{SeekFrom, seek};
 
 use super::{
     BlobError, BlobStore, Verified,
+    dirs::{Dirs, read_dir},
     temp::{TempFile, VerifiedFiles},
-    volume::{Dirs, Promise, Volume, read_dir},
+    volume::{Promise, Volume},
 };
 use crate::{
     fetch::{Proof, Sink, verify_on_disk},

@@ -2,8 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs::File,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -18,10 +17,15 @@ use super::{
     BlobError, Condition, Disk, Partial, RealDisk, Space, Stored,
     health::Trouble,
     open,
+    remote::{Remote, RemoteMetrics},
+    stored::wait_for,
     temp::{VerifiedFiles, Writer},
     volume::{Found, Volume},
 };
 use crate::{hash::ContentHash, verified::Builder};
+
+/// Objects in doubt that are seen to in one go.
+const SETTLED_AT_ONCE_MAX: usize = 64;
 
 /// Bytes read at once when an outboard is made again from its data.
 const READ_BYTES: usize = 1024 * 1024;
@@ -38,6 +42,8 @@ pub struct BlobStore {
 struct Inner {
     /// In the order of the configuration; at least one.
     volumes: Vec<Arc<Volume>>,
+    /// Where the data of new objects goes.
+    remote: Option<Arc<Remote>>,
     /// Held while surplus copies are removed.
     naming: Mutex<()>,
     /// Objects that are being received by groups.
@@ -45,11 +51,22 @@ struct Inner {
     is_read_only: AtomicBool,
 }
 
-/// How a directory is, and its room when that could be measured.
+/// What keeps objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaceKind {
+    /// A directory.
+    Directory,
+    /// An object store, whose room is not known.
+    ObjectStore,
+}
+
+/// How a place is, and its room when that could be measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Measured {
-    /// The directory.
+    /// The directory, or `s3://bucket/prefix`.
     pub dir: PathBuf,
+    /// What it is.
+    pub kind: PlaceKind,
     /// How it is.
     pub condition: Condition,
     /// Its room as it was seen last.
@@ -65,7 +82,9 @@ impl BlobStore {
 
     /// [`open`](Self::open) on a disk of one's own.
     pub fn open_on(dir: &Path, disk: Arc<dyn Disk>) -> Result<Self, BlobError> {
-        Ok(Self::over(vec![open::alone(dir, disk)?]))
+        let volumes = vec![open::alone(dir, disk)?];
+        let remote = None;
+        Ok(Self::over(open::Opened { volumes, remote }))
     }
 
     /// Open the store in all its directories: see [`Places`](super::Places). Blocks as
@@ -80,9 +99,10 @@ impl BlobStore {
         Ok(Self::over(open::all(places, disk)?))
     }
 
-    fn over(volumes: Vec<Volume>) -> Self {
+    fn over(opened: open::Opened) -> Self {
         let inner = Inner {
-            volumes: volumes.into_iter().map(Arc::new).collect(),
+            volumes: opened.volumes.into_iter().map(Arc::new).collect(),
+            remote: opened.remote,
             naming: Mutex::new(()),
             sparse: Mutex::default(),
             is_read_only: AtomicBool::new(false),
@@ -112,6 +132,12 @@ impl BlobStore {
     pub async fn remove(&self, hash: &ContentHash) -> Result<bool, BlobError> {
         let (store, hash) = (self.clone(), *hash);
         let unlink = move || {
+            if let Some(remote) = store.remote()
+                && store.has_card(&hash)?
+            {
+                // There first: the card tells of it as long as it is there.
+                wait_for(remote.remove(&hash))?;
+            }
             let mut was_there = false;
             for volume in store.readable() {
                 was_there |= volume.unlink(&hash)?;
@@ -122,6 +148,45 @@ impl BlobStore {
             }
         };
         self.on_pool(hash, unlink).await
+    }
+
+    /// Could it be removed now, if it is there? Refuses while its directory, or the object store, is out.
+    pub async fn check_removable(&self, hash: &ContentHash) -> Result<(), BlobError> {
+        let (store, hash) = (self.clone(), *hash);
+        let check = move || match store.remote() {
+            Some(remote) if store.has_card(&hash)? => remote.check(),
+            _ => store.locate(&hash).map(drop),
+        };
+        self.on_pool(hash, check).await
+    }
+
+    fn has_card(&self, hash: &ContentHash) -> Result<bool, BlobError> {
+        for volume in self.readable() {
+            if volume.card(hash)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Does its data lie in the object store? Blocks.
+    pub fn is_remote(&self, hash: &ContentHash) -> Result<bool, BlobError> {
+        match self.locate(hash)? {
+            Some(volume) => Ok(volume.open_file(&volume.dirs().data(hash))?.is_none()),
+            None => Ok(false),
+        }
+    }
+
+    /// Makes the figures of the object store known; without one they stay zero.
+    pub fn register(&self, registry: &prometheus::Registry) -> Result<(), prometheus::Error> {
+        match self.remote() {
+            Some(remote) => remote.register(registry),
+            None => RemoteMetrics::register_unused(registry),
+        }
+    }
+
+    pub(super) fn remote(&self) -> Option<&Arc<Remote>> {
+        self.inner.remote.as_ref()
     }
 
     /// Is it in a directory that can be read? An error while a directory is out where it may be.
@@ -165,7 +230,11 @@ impl BlobStore {
     /// How often an object could not be had because a directory was out.
     pub fn unavailable_count(&self) -> u64 {
         let volumes = self.inner.volumes.iter();
-        volumes.map(|volume| volume.unavailable_count()).sum()
+        let remote = self.remote().map_or(0, |remote| remote.unavailable_count());
+        remote
+            + volumes
+                .map(|volume| volume.unavailable_count())
+                .sum::<u64>()
     }
 
     /// Bytes that can still be written to the directory with the most room. Blocks as
@@ -194,17 +263,64 @@ impl BlobStore {
             }
         });
         futures::future::join_all(looks).await;
+        if let Some(remote) = self.remote() {
+            let store = self.clone();
+            let has_cards = move || {
+                let cards = store.volumes().iter().map(|volume| volume.has_cards());
+                // Where it cannot be seen there may be some.
+                cards.into_iter().any(|has| has.unwrap_or(true))
+            };
+            let has_cards = tokio::task::spawn_blocking(has_cards).await.unwrap_or(true);
+            remote.probe(has_cards).await;
+            self.settle_puts(remote).await;
+        }
         self.conditions()
+    }
+
+    /// Removes from the object store what a crash or a failure left there, and nobody knows here.
+    async fn settle_puts(&self, remote: &Arc<Remote>) {
+        if remote.health().condition() != Condition::Good {
+            return;
+        }
+        for hash in remote.puts().doubtful(SETTLED_AT_ONCE_MAX) {
+            let (store, puts) = (self.clone(), remote.puts().clone());
+            let is_known = move || match store.locate(&hash)? {
+                Some(volume) => Ok(volume.card(&hash)?.is_some()),
+                None => Ok(false),
+            };
+            let settled = match self.on_pool(hash, is_known).await {
+                Ok(true) => Ok(()),
+                Ok(false) => remote.remove(&hash).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = &settled {
+                tracing::warn!(%hash, %error, "what an upload left in the object store stays there for now");
+            }
+            let settle = move || {
+                puts.settle(hash, settled.is_ok());
+                Ok(())
+            };
+            // A pool that is gone leaves the note to the next process.
+            let _settled = self.on_pool(hash, settle).await;
+        }
     }
 
     /// How the directories were when somebody looked last.
     pub fn conditions(&self) -> Vec<Measured> {
         let known = |volume: &Arc<Volume>| Measured {
             dir: volume.root().into(),
+            kind: PlaceKind::Directory,
             condition: volume.health().condition(),
             space: volume.health().space(),
         };
-        self.inner.volumes.iter().map(known).collect()
+        let remote = |remote: &Arc<Remote>| Measured {
+            dir: remote.name().into(),
+            kind: PlaceKind::ObjectStore,
+            condition: remote.health().condition(),
+            space: None,
+        };
+        let directories = self.inner.volumes.iter().map(known);
+        directories.chain(self.remote().map(remote)).collect()
     }
 
     /// From now on nothing is written to a directory, or it is again; and so many of its bytes stay
@@ -274,18 +390,19 @@ impl BlobStore {
 
     fn holder(&self, hash: &ContentHash) -> Result<Option<Arc<Volume>>, BlobError> {
         for volume in self.readable() {
-            if volume.open_file(&volume.dirs().data(hash))?.is_some() {
+            if volume.holds(hash)? {
                 return Ok(Some(volume.clone()));
             }
         }
         Ok(None)
     }
 
-    /// A file was read and is not what it should be: is its directory there at all? An error if it
+    /// A file was read and is not what it should be: is its directory, or the object store, there at all? An error if it
     /// is out: then nothing is known of the object. Blocks.
     pub fn believe_damage(&self, hash: &ContentHash) -> Result<(), BlobError> {
-        match self.locate(hash)? {
-            Some(volume) if !volume.is_there() => Err(volume.unavailable()),
+        match (self.locate(hash)?, self.remote()) {
+            (Some(volume), _) if !volume.is_there() => Err(volume.unavailable()),
+            (Some(volume), Some(remote)) if volume.card(hash)?.is_some() => remote.check(),
             _ => Ok(()),
         }
     }
@@ -339,6 +456,11 @@ impl BlobStore {
         files: VerifiedFiles,
     ) -> Result<Stored, BlobError> {
         let volume = files.volume.clone();
+        if self.remote().is_some() {
+            let stored = volume.publish_card(hash, size, files)?;
+            self.remove_surplus(&hash, &volume);
+            return Ok(stored);
+        }
         let published = volume.publish(hash, files)?;
         self.remove_surplus(&hash, &volume);
         match published {
@@ -361,7 +483,7 @@ impl BlobStore {
         }
         let _naming = self.inner.naming.lock();
         // Another one may have been faster, and removed this one.
-        if !matches!(kept.find(*hash), Ok(Some(_))) {
+        if !matches!(kept.holds(hash), Ok(true)) {
             return;
         }
         for volume in self.readable().filter(|volume| !Arc::ptr_eq(volume, kept)) {
@@ -373,14 +495,15 @@ impl BlobStore {
 
     fn find(&self, hash: ContentHash) -> Result<Option<Stored>, BlobError> {
         for volume in self.readable() {
-            let Some(found) = volume.find(hash)? else {
+            let Some(found) = volume.find(hash, self.remote())? else {
                 continue;
             };
             if found.outboard_is_whole {
                 return Ok(Some(found.stored));
             }
             self.rebuild_outboard(&found.stored)?;
-            return Ok(volume.find(hash)?.map(|found| found.stored));
+            let found = volume.find(hash, self.remote())?;
+            return Ok(found.map(|found| found.stored));
         }
         self.believe_absent().map(|()| None)
     }
@@ -389,20 +512,11 @@ impl BlobStore {
     fn rebuild_outboard(&self, stored: &Stored) -> Result<(), BlobError> {
         tracing::warn!(path = %stored.path.display(), "outboard is missing or torn; making it again from the data");
         let mut builder = Builder::new(stored.size);
-        let mut data =
-            File::open(&stored.path).map_err(|error| BlobError::io("open", &stored.path, error))?;
-        let mut buffer = vec![0; READ_BYTES.min(stored.size as usize)];
         while builder.position() < stored.size {
-            let read = data
-                .read(&mut buffer)
-                .map_err(|error| BlobError::io("read", &stored.path, error))?;
-            let fed = builder.update(&buffer[..read]);
-            if read == 0 || fed.is_err() {
-                return Err(BlobError::io(
-                    "read",
-                    &stored.path,
-                    io::ErrorKind::UnexpectedEof.into(),
-                ));
+            let end = stored.size.min(builder.position() + READ_BYTES as u64);
+            let bytes = wait_for(stored.read(builder.position()..end))?;
+            if builder.update(&bytes).is_err() {
+                break;
             }
         }
         let built = builder

@@ -13,8 +13,9 @@ use bytes::Bytes;
 
 use super::{
     BlobError, BlobStore, Verified,
+    dirs::Dirs,
     temp::{TempFile, VerifiedFiles},
-    volume::{Dirs, Volume},
+    volume::Volume,
 };
 use crate::{
     hash::ContentHash,

@@ -12,9 +12,10 @@ use bytes::Bytes;
 use super::{
     BlobError,
     checkpoint::{Checkpoints, Observer},
+    dirs::Dirs,
     disk::Disk,
     sparse::Claim,
-    volume::{Dirs, Promise, Volume},
+    volume::{Promise, Volume},
 };
 use crate::{
     hash::ContentHash,

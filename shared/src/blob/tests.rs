@@ -127,7 +127,7 @@ async fn a_removed_object_is_gone_but_its_readers_go_on() {
     assert!(!stored.path().exists());
     assert!(blobs.list().await.unwrap().is_empty());
     let mut read = Vec::new();
-    io::Read::read_to_end(&mut &**stored.file(), &mut read).unwrap();
+    io::Read::read_to_end(&mut &**stored.file().unwrap(), &mut read).unwrap();
     assert_eq!(read, bytes);
     assert_eq!(
         fs::read_dir(stored.path().parent().unwrap())

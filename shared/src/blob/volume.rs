@@ -1,11 +1,10 @@
-//! [`Volume`]: one directory of blobs on one device: where things lie in it, and how files get their
-//! names and lose them.
+//! [`Volume`]: one directory of blobs on one device: how files get their names there and lose them.
 
 use std::{
     collections::HashSet,
     ffi::{OsStr, OsString},
     fs::{self, File},
-    io,
+    io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
@@ -19,16 +18,15 @@ use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
-    BlobError, Disk, Stored,
+    BlobError, Data, Disk, Stored,
+    dirs::{CARD_SUFFIX, Dirs, OUTBOARD_SUFFIX, open_file_on, read_dir},
     health::{Condition, Health, Trouble, Watched, is_device_error},
     registry::{Marker, is_absent},
+    remote::Remote,
     resumable,
     temp::{TempFile, VerifiedFiles},
 };
 use crate::{hash::ContentHash, verified::Layout};
-
-/// What an outboard's name has behind that of its data.
-pub(super) const OUTBOARD_SUFFIX: &str = ".ob";
 
 /// Looks at a lock that is taken, and the pause between them: a store that was just closed gives its
 /// lock back when its last work on the pool has ended.
@@ -42,6 +40,7 @@ pub(super) struct Volume {
     disk: Arc<dyn Disk>,
     health: Arc<Health>,
     marker: Marker,
+    cards: Cards,
     /// Held while the names of a blob's two files change, so that they change together.
     naming: Mutex<()>,
     /// Locked as long as the store is open; `None` if it was out since the start.
@@ -54,6 +53,15 @@ pub(super) struct Volume {
     unavailable: AtomicU64,
     /// Held while somebody looks: a device that hangs must not gather threads.
     looking: Mutex<()>,
+}
+
+/// What becomes of cards found in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cards {
+    /// There is an object store.
+    Kept,
+    /// There is none, or it was given up: they tell of nothing.
+    Removed,
 }
 
 /// So many bytes will still be written to a volume, as long as this lives.
@@ -70,8 +78,13 @@ impl Drop for Promise {
 
 impl Volume {
     /// Opens a directory, which is created if need be, and sweeps what an earlier process left in it.
-    pub(super) fn open(dir: &Path, disk: Arc<dyn Disk>, marker: Marker) -> Result<Self, BlobError> {
-        let volume = Self::closed(dir, disk, marker, Condition::Good);
+    pub(super) fn open(
+        dir: &Path,
+        disk: Arc<dyn Disk>,
+        marker: Marker,
+        cards: Cards,
+    ) -> Result<Self, BlobError> {
+        let volume = Self::closed(dir, disk, marker, cards, Condition::Good);
         volume.prepare()?;
         Ok(volume)
     }
@@ -81,6 +94,7 @@ impl Volume {
         dir: &Path,
         disk: Arc<dyn Disk>,
         marker: Marker,
+        cards: Cards,
         condition: Condition,
     ) -> Self {
         let health = Arc::new(Health::default());
@@ -95,6 +109,7 @@ impl Volume {
             disk,
             health,
             marker,
+            cards,
             naming: Mutex::new(()),
             lock: Mutex::new(None),
             promised: Arc::default(),
@@ -377,11 +392,52 @@ impl Volume {
         }
     }
 
-    /// The blob's files, opened.
-    pub(super) fn find(&self, hash: ContentHash) -> Result<Option<Found>, BlobError> {
-        let path = self.dirs.data(&hash);
-        let Some((file, size)) = self.open_file(&path)? else {
+    /// Is the blob here, in whole or as a card?
+    pub(super) fn holds(&self, hash: &ContentHash) -> Result<bool, BlobError> {
+        let is_whole = self.open_file(&self.dirs.data(hash))?.is_some();
+        Ok(is_whole || self.card(hash)?.is_some())
+    }
+
+    /// The size of a blob whose data lies in the object store.
+    pub(super) fn card(&self, hash: &ContentHash) -> Result<Option<u64>, BlobError> {
+        let path = self.dirs.card(hash);
+        let Some((mut file, _)) = self.open_file(&path)? else {
             return Ok(None);
+        };
+        let mut text = String::new();
+        let read = file.read_to_string(&mut text);
+        read.map_err(|error| BlobError::io("read", &path, error))?;
+        let size = text.trim().parse::<u64>();
+        let size = size.map_err(|error| BlobError::io("read", &path, io::Error::other(error)))?;
+        Ok(Some(size))
+    }
+
+    /// Does any blob of this directory have its data in the object store?
+    pub(super) fn has_cards(&self) -> Result<bool, BlobError> {
+        for first_byte in 0..=u8::MAX {
+            let names = read_dir(&self.dirs.shard(first_byte))?;
+            let is_card = |name: &OsString| name.to_string_lossy().ends_with(CARD_SUFFIX);
+            if names.iter().any(|(name, _)| is_card(name)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The blob's files, opened.
+    pub(super) fn find(
+        &self,
+        hash: ContentHash,
+        remote: Option<&Arc<Remote>>,
+    ) -> Result<Option<Found>, BlobError> {
+        let path = self.dirs.data(&hash);
+        let (data, size, named) = match (self.open_file(&path)?, remote) {
+            (Some((file, size)), _) => (Data::File(Arc::new(file)), size, path.clone()),
+            (None, None) => return Ok(None),
+            (None, Some(remote)) => match self.card(&hash)? {
+                Some(size) => (Data::Remote(remote.clone()), size, self.dirs.card(&hash)),
+                None => return Ok(None),
+            },
         };
         let outboard_len = Layout::new(size).outboard_len();
         let outboard = match outboard_len {
@@ -395,8 +451,8 @@ impl Volume {
         let stored = Stored {
             hash,
             size,
-            path,
-            file: Arc::new(file),
+            path: named,
+            data,
             outboard,
             outboard_len,
         };
@@ -423,10 +479,52 @@ impl Volume {
                 outboard.publish(&Dirs::outboard_of(&path))?;
             }
             files.data.publish(&path)?;
-            self.find(hash)?
+            self.find(hash, None)?
         };
         self.sync_shard(&path)?;
         Ok(found)
+    }
+
+    /// The data of verified files is in the object store: makes that known, durably.
+    pub(super) fn publish_card(
+        &self,
+        hash: ContentHash,
+        size: u64,
+        mut files: VerifiedFiles,
+    ) -> Result<Stored, BlobError> {
+        let (path, card_path) = (self.dirs.data(&hash), self.dirs.card(&hash));
+        if let Some(outboard) = &files.outboard {
+            outboard.sync()?;
+        }
+        let mut card = TempFile::create(&self.disk, self.dirs.temp(&hash))?;
+        card.write_at(size.to_string().as_bytes(), 0)?;
+        card.sync()?;
+        {
+            let _naming = self.naming.lock();
+            if let Some(outboard) = &mut files.outboard {
+                outboard.publish(&Dirs::outboard_of(&path))?;
+            }
+            card.publish(&card_path)?;
+            // An older copy here, which may be damaged.
+            self.remove_if_there(&path)?;
+        }
+        self.sync_shard(&path)?;
+        let file = files.data.file().try_clone();
+        let file = file.map_err(|error| files.data.error("open", error))?;
+        files.data.let_go();
+        let outboard_len = Layout::new(size).outboard_len();
+        let outboard = match outboard_len {
+            0 => None,
+            _ => self.open_file(&Dirs::outboard_of(&path))?,
+        };
+        Ok(Stored {
+            hash,
+            size,
+            path: card_path,
+            data: Data::File(Arc::new(file)),
+            outboard: outboard.map(|(file, _)| Arc::new(file)),
+            outboard_len,
+        })
     }
 
     /// Gives a verified and synced outboard its name, if its data is there; says whether it is.
@@ -438,7 +536,7 @@ impl Volume {
         let data = self.dirs.data(hash);
         {
             let _naming = self.naming.lock();
-            if self.open_file(&data)?.is_none() {
+            if !self.holds(hash)? {
                 return Ok(false);
             }
             outboard.publish(&Dirs::outboard_of(&data))?;
@@ -453,8 +551,9 @@ impl Volume {
             let _naming = self.naming.lock();
             // The data first: without it there is no blob, whatever else is left.
             let was_there = self.remove_if_there(&path)?;
+            let was_card = self.remove_if_there(&self.dirs.card(hash))?;
             self.remove_if_there(&Dirs::outboard_of(&path))?;
-            was_there
+            was_there || was_card
         };
         if was_there {
             self.sync_shard(&path)?;
@@ -475,10 +574,15 @@ impl Volume {
         let mut blobs = Vec::new();
         for first_byte in 0..=u8::MAX {
             for (name, path) in read_dir(&self.dirs.shard(first_byte))? {
-                let Some(hash) = name
-                    .to_str()
-                    .and_then(|name| name.parse::<ContentHash>().ok())
-                else {
+                let Some(name) = name.to_str() else {
+                    continue;
+                };
+                let card = name.strip_suffix(CARD_SUFFIX);
+                if let Some(Ok(hash)) = card.map(str::parse::<ContentHash>) {
+                    blobs.extend(self.card(&hash)?.map(|size| (hash, size)));
+                    continue;
+                }
+                let Ok(hash) = name.parse::<ContentHash>() else {
                     continue;
                 };
                 match fs::metadata(&path) {
@@ -532,7 +636,16 @@ impl Volume {
                 let data = name
                     .to_str()
                     .and_then(|name| name.strip_suffix(OUTBOARD_SUFFIX));
-                if data.is_some_and(|data| !names.contains(OsStr::new(data))) {
+                let is_card = name.to_string_lossy().ends_with(CARD_SUFFIX);
+                if is_card && self.cards == Cards::Removed {
+                    leftovers.push(path.clone());
+                }
+                let is_there = |data: &str| {
+                    let card = format!("{data}{CARD_SUFFIX}");
+                    let has_card = self.cards == Cards::Kept && names.contains(OsStr::new(&card));
+                    has_card || names.contains(OsStr::new(data))
+                };
+                if data.is_some_and(|data| !is_there(data)) {
                     leftovers.push(path.clone());
                 }
             }
@@ -551,88 +664,4 @@ impl Volume {
 pub(super) struct Found {
     pub(super) stored: Stored,
     pub(super) outboard_is_whole: bool,
-}
-
-/// Where things lie.
-pub(super) struct Dirs {
-    root: PathBuf,
-    temp_count: AtomicU64,
-}
-
-impl Dirs {
-    pub(super) fn new(root: &Path) -> Self {
-        Self {
-            root: root.into(),
-            temp_count: AtomicU64::new(0),
-        }
-    }
-
-    pub(super) fn blobs(&self) -> PathBuf {
-        self.root.join("blobs")
-    }
-
-    pub(super) fn tmp(&self) -> PathBuf {
-        self.root.join("tmp")
-    }
-
-    pub(super) fn lock(&self) -> PathBuf {
-        self.root.join("lock")
-    }
-
-    pub(super) fn partials(&self) -> PathBuf {
-        self.root.join("partial")
-    }
-
-    /// The data of an object that comes by groups; it keeps its name over restarts.
-    pub(super) fn partial(&self, hash: &ContentHash) -> PathBuf {
-        self.partials().join(hash.to_string())
-    }
-
-    pub(super) fn uploads(&self) -> PathBuf {
-        self.root.join("uploads")
-    }
-
-    fn shard(&self, first_byte: u8) -> PathBuf {
-        self.blobs().join(format!("{first_byte:02x}"))
-    }
-
-    pub(super) fn data(&self, hash: &ContentHash) -> PathBuf {
-        self.shard(hash.0[0]).join(hash.to_string())
-    }
-
-    pub(super) fn outboard_of(data: &Path) -> PathBuf {
-        let mut name = data.as_os_str().to_owned();
-        name.push(OUTBOARD_SUFFIX);
-        name.into()
-    }
-
-    /// A new name in the temp directory. The store is locked and its temp directory was emptied when
-    /// it was opened, so a count makes it unique.
-    pub(super) fn temp(&self, hash: &ContentHash) -> PathBuf {
-        let number = self.temp_count.fetch_add(1, Ordering::Relaxed);
-        self.tmp().join(format!("{hash}.{number}"))
-    }
-}
-
-/// A file and its length. `None` if it is not there.
-pub(super) fn open_file_on(disk: &dyn Disk, path: &Path) -> Result<Option<(File, u64)>, BlobError> {
-    let file = match disk.open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(BlobError::io("open", path, error)),
-    };
-    let len = file
-        .metadata()
-        .map_err(|error| BlobError::io("look at", path, error))?
-        .len();
-    Ok(Some((file, len)))
-}
-
-pub(super) fn read_dir(dir: &Path) -> Result<Vec<(OsString, PathBuf)>, BlobError> {
-    let read = || -> io::Result<_> {
-        fs::read_dir(dir)?
-            .map(|entry| entry.map(|entry| (entry.file_name(), entry.path())))
-            .collect()
-    };
-    read().map_err(|error| BlobError::io("read", dir, error))
 }

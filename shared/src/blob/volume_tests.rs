@@ -113,7 +113,12 @@ impl Two {
         let disk = Arc::new(FaultyDisk::default());
         *disk.rooms.lock() = [(dirs[0].clone(), 100 << 20), (dirs[1].clone(), 50 << 20)].into();
         let registry = dir.path().join("directories.toml");
-        let places = Places { registry, dirs };
+        let remote = None;
+        let places = Places {
+            registry,
+            dirs,
+            remote,
+        };
         Self { dir, disk, places }
     }
 

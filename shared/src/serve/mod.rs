@@ -38,7 +38,7 @@ use crate::{
 use conditions::Verdict;
 
 pub use body::FileBody;
-pub use proven::{Proven, ProvenBody, Unproven};
+pub use proven::{Proven, ProvenBody, ReadAt, Unproven};
 pub use sniff::sniff;
 
 /// How many of a file's first bytes [`sniff`] wants to see.

@@ -7,6 +7,7 @@
 //! chaining values of the one segment it is in, at most 32 KiB.
 
 use std::{
+    fmt,
     fs::File,
     io,
     os::unix::fs::FileExt,
@@ -17,7 +18,8 @@ use std::{
 
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
-use tokio::task::{JoinHandle, spawn_blocking};
+use futures::future::BoxFuture;
+use tokio::task::spawn_blocking;
 
 use super::body::{COLD_SLICE_BYTES, WARM_SLICE_BYTES, read_now};
 use crate::{
@@ -75,11 +77,48 @@ impl From<Unproven> for io::Error {
     }
 }
 
+/// Where bytes of an object come from. None of them is trusted.
+pub trait ReadAt: fmt::Debug + Send + Sync {
+    /// Bytes there are.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Are there none?
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Some of these bytes, the first of them among them, if they can be had without waiting.
+    fn read_now(&self, position: u64, len: usize) -> Option<Bytes>;
+
+    /// Fills the buffer; an error when the bytes end before. Blocks.
+    fn read_exact_at(&self, buffer: &mut [u8], position: u64) -> io::Result<()>;
+
+    /// What brings bytes from this position on near, when they lie so far away that no thread should
+    /// wait for them. What goes wrong the read that follows meets.
+    fn fetch(&self, _position: u64, _len: u64) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+}
+
+impl ReadAt for File {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_now(&self, position: u64, len: usize) -> Option<Bytes> {
+        read_now(self, position, len).ok()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], position: u64) -> io::Result<()> {
+        FileExt::read_exact_at(self, buffer, position)
+    }
+}
+
 /// The open files of an object, of which the top of the outboard has been checked.
 #[derive(Debug)]
 pub struct Proven {
-    data: File,
-    outboard: Option<File>,
+    data: Box<dyn ReadAt>,
+    outboard: Option<Box<dyn ReadAt>>,
     top: Top,
 }
 
@@ -98,12 +137,12 @@ impl Proven {
     pub fn open(
         hash: ContentHash,
         size: u64,
-        data: File,
-        outboard: Option<File>,
+        data: Box<dyn ReadAt>,
+        outboard: Option<Box<dyn ReadAt>>,
     ) -> Result<Self, Unproven> {
         let layout = Layout::new(size);
-        let got = match data.metadata() {
-            Ok(metadata) => metadata.len(),
+        let got = match data.len() {
+            Ok(len) => len,
             Err(error) => {
                 let flaw = Flaw::Read(error);
                 return Err(Unproven::Group { group: 0, flaw });
@@ -119,7 +158,7 @@ impl Proven {
                 let file = outboard.as_ref().ok_or(io::ErrorKind::NotFound);
                 let file = file.map_err(io::Error::from)?;
                 file.read_exact_at(&mut top, 0)?;
-                if file.metadata()?.len() != layout.outboard_len() {
+                if file.len()? != layout.outboard_len() {
                     return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
                 }
             }
@@ -136,6 +175,17 @@ impl Proven {
     /// Where everything lies.
     pub fn layout(&self) -> Layout {
         self.top.layout()
+    }
+
+    /// What brings the bytes from the beginning of a range on near, if they lie far away: see
+    /// [`ReadAt::fetch`].
+    pub fn fetch(&self, content: Content, range: ByteRange) -> Option<BoxFuture<'static, ()>> {
+        if content == Content::Outboard || range.start >= range.end {
+            return None;
+        }
+        let groups = self.layout().groups_of(range.start..range.end);
+        let bytes = self.layout().bytes_of(groups);
+        self.data.fetch(bytes.start, bytes.end - bytes.start)
     }
 }
 
@@ -191,7 +241,7 @@ impl Reader {
         groups.end = end.min(segment.groups().end);
         let place = layout.bytes_of(groups.clone());
         let len = (place.end - place.start) as usize;
-        let read = read(&self.files.data, place.start, len, patience);
+        let read = read(&*self.files.data, place.start, len, patience);
         let bytes = match read {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(None),
@@ -279,7 +329,7 @@ impl Reader {
         let place = self.files.layout().segment_range(index);
         let len = (place.end - place.start) as usize;
         let bytes = match &self.files.outboard {
-            Some(file) if len > 0 => match read(file, place.start, len, patience) {
+            Some(file) if len > 0 => match read(&**file, place.start, len, patience) {
                 Ok(Some(bytes)) if bytes.len() == len => bytes,
                 Ok(_) => return Ok(None),
                 Err(error) => return Err(Unproven::Outboard(error.into())),
@@ -295,9 +345,14 @@ impl Reader {
 }
 
 /// With patience all of these bytes, without it those that the page cache has, `None` if it has none.
-fn read(file: &File, position: u64, len: usize, patience: Patience) -> io::Result<Option<Bytes>> {
+fn read(
+    file: &dyn ReadAt,
+    position: u64,
+    len: usize,
+    patience: Patience,
+) -> io::Result<Option<Bytes>> {
     match patience {
-        Patience::None => Ok(read_now(file, position, len).ok()),
+        Patience::None => Ok(file.read_now(position, len)),
         Patience::Disk => {
             let mut buffer = vec![0; len];
             file.read_exact_at(&mut buffer, position)?;
@@ -318,7 +373,7 @@ pub struct ProvenBody {
     total: u64,
     position: u64,
     end: u64,
-    cold: Option<JoinHandle<Read>>,
+    cold: Option<BoxFuture<'static, io::Result<Read>>>,
 }
 
 impl ProvenBody {
@@ -374,11 +429,22 @@ impl ProvenBody {
         Poll::Ready(Some(Err(error)))
     }
 
-    fn start_cold_read(&mut self, mut reader: Reader) -> &mut JoinHandle<Read> {
-        let (position, want) = (self.position, self.left());
-        self.cold.insert(spawn_blocking(move || {
+    fn start_cold_read(&mut self, mut reader: Reader) -> &mut BoxFuture<'static, io::Result<Read>> {
+        let (position, want, end) = (self.position, self.left(), self.end);
+        let rest = ByteRange {
+            start: position,
+            end,
+        };
+        let fetch = reader.files.fetch(reader.content, rest);
+        let read = move || {
             let read = reader.read(position, want, Patience::Disk);
             (reader, read)
+        };
+        self.cold.insert(Box::pin(async move {
+            if let Some(fetch) = fetch {
+                fetch.await;
+            }
+            spawn_blocking(read).await.map_err(io::Error::other)
         }))
     }
 }
@@ -415,7 +481,7 @@ impl MessageBody for ProvenBody {
             }
             (None, None) => return this.fail(io::ErrorKind::BrokenPipe.into()),
         };
-        let read = ready!(Pin::new(task).poll(cx));
+        let read = ready!(task.as_mut().poll(cx));
         this.cold = None;
         match read {
             Ok((reader, Ok(Some(bytes)))) => {
@@ -425,7 +491,7 @@ impl MessageBody for ProvenBody {
             // With patience there is always a byte or an error.
             Ok((_, Ok(None))) => this.fail(io::ErrorKind::UnexpectedEof.into()),
             Ok((_, Err(unproven))) => this.fail(unproven.into()),
-            Err(error) => this.fail(io::Error::other(error)),
+            Err(error) => this.fail(error),
         }
     }
 }

@@ -51,8 +51,9 @@ impl Object {
     }
 
     fn open(&self) -> Result<Arc<Proven>, Unproven> {
-        let data = File::open(&self.data_path).unwrap();
+        let data = Box::new(File::open(&self.data_path).unwrap());
         let outboard = File::open(&self.outboard_path).ok();
+        let outboard = outboard.map(|file| Box::new(file) as Box<dyn ReadAt>);
         Proven::open(self.hash, self.bytes.len() as u64, data, outboard).map(Arc::new)
     }
 

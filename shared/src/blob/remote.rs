@@ -1,0 +1,538 @@
+//! [`Remote`]: the bytes of objects in an S3-compatible object store. The only module that knows the
+//! `object_store` crate.
+//!
+//! ```text
+//! <prefix>/volume.toml       the marker: without it the bucket counts as another one
+//! <prefix>/blobs/ab/<hash>   the object
+//! ```
+//!
+//! Every request has a time-out and a slot, is tried again by the client a few times, and is counted.
+//! When one fails for good the store counts as out, and is asked nothing but how it is, until it
+//! answers again: see [`Remote::probe`].
+
+use std::{
+    fmt,
+    fs::File,
+    io,
+    ops::Range,
+    os::unix::fs::FileExt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use object_store::{
+    ClientOptions, ObjectStoreExt, RetryConfig,
+    aws::{AmazonS3, AmazonS3Builder},
+    path::Path,
+};
+use parking_lot::Mutex;
+use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
+use tokio::{
+    sync::Semaphore,
+    time::{Duration, Instant},
+};
+
+pub mod trial;
+
+use super::{
+    BlobError, Condition, Trouble,
+    health::Health,
+    puts::Puts,
+    registry::{MARKER, Marker},
+};
+use crate::{config::Secret, hash::ContentHash};
+
+/// A store that is in order is asked how it is no more often than this.
+const PROBE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// As what an error of the node's own disk comes out of a request.
+const TEMP_FILE: &str = "temp file";
+
+/// Times a request is tried again by the client.
+const RETRIES_MAX: usize = 2;
+
+/// How the names of object stores begin in the list of places.
+const NAME_START: &str = "s3://";
+
+/// Where an object store is and how it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteOptions {
+    /// The bucket. It must exist.
+    pub bucket: String,
+    /// What the names of this node's objects begin with; may be empty.
+    pub prefix: String,
+    /// Address of the service, for others than Amazon's own.
+    pub endpoint: Option<String>,
+    /// Its region.
+    pub region: String,
+    /// The key's id and the key; `None` asks the machine's own role.
+    pub credentials: Option<(String, Secret)>,
+    /// Is plain HTTP to the endpoint allowed?
+    pub allow_http: bool,
+    /// Is the bucket part of the host's name?
+    pub virtual_hosted: bool,
+    /// Longest wait for one request.
+    pub request_timeout: Duration,
+    /// Requests under way at once.
+    pub requests_max: usize,
+    /// Bytes sent in one request; larger objects go in parts. At least 5 MiB.
+    pub part_bytes: u64,
+}
+
+impl RemoteOptions {
+    /// The store as people write it, and as the list of places has it.
+    pub fn name(&self) -> PathBuf {
+        let prefix = self.prefix.trim_matches('/');
+        format!("{NAME_START}{}/{prefix}", self.bucket).into()
+    }
+}
+
+/// Is this place of the list an object store?
+pub(super) fn is_object_store(place: &std::path::Path) -> bool {
+    place.to_string_lossy().starts_with(NAME_START)
+}
+
+/// An object store. One per process.
+pub struct Remote {
+    s3: AmazonS3,
+    /// As people write it: `s3://bucket/prefix`.
+    name: PathBuf,
+    prefix: Path,
+    marker: Marker,
+    part_bytes: u64,
+    slots: Semaphore,
+    puts: Arc<Puts>,
+    health: Health,
+    looked: Mutex<Option<Instant>>,
+    unavailable: AtomicU64,
+    metrics: RemoteMetrics,
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name.display())
+    }
+}
+
+/// What is asked of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Get,
+    Put,
+    Head,
+    Delete,
+    Probe,
+}
+
+/// How a request ended, as labels.
+const DONE: &str = "ok";
+const NOT_FOUND: &str = "not_found";
+const FAILED: &str = "failed";
+
+impl Operation {
+    const ALL: [Self; 5] = [Self::Get, Self::Put, Self::Head, Self::Delete, Self::Probe];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Put => "put",
+            Self::Head => "head",
+            Self::Delete => "delete",
+            Self::Probe => "probe",
+        }
+    }
+}
+
+/// Figures of the object store.
+#[derive(Clone)]
+pub struct RemoteMetrics {
+    requests: IntCounterVec,
+    bytes: IntCounterVec,
+    in_flight: IntGauge,
+}
+
+impl RemoteMetrics {
+    /// All of them at zero.
+    fn new() -> Result<Self, prometheus::Error> {
+        let metrics = Self::unused()?;
+        for operation in Operation::ALL {
+            for outcome in [DONE, NOT_FOUND, FAILED] {
+                let labels = [operation.label(), outcome];
+                metrics.requests.with_label_values(&labels).reset();
+            }
+        }
+        for direction in ["in", "out"] {
+            metrics.bytes.with_label_values(&[direction]).reset();
+        }
+        Ok(metrics)
+    }
+
+    /// The figures of a node that has no object store.
+    pub(super) fn register_unused(registry: &Registry) -> Result<(), prometheus::Error> {
+        Self::new()?.register(registry)
+    }
+
+    fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        registry.register(Box::new(self.requests.clone()))?;
+        registry.register(Box::new(self.bytes.clone()))?;
+        registry.register(Box::new(self.in_flight.clone()))
+    }
+
+    fn unused() -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            requests: IntCounterVec::new(
+                Opts::new(
+                    "storage_object_store_requests_total",
+                    "Requests to the object store, by what they ask for and how they ended",
+                ),
+                &["operation", "outcome"],
+            )?,
+            bytes: IntCounterVec::new(
+                Opts::new(
+                    "storage_object_store_bytes_total",
+                    "Bytes sent to the object store and received from it",
+                ),
+                &["direction"],
+            )?,
+            in_flight: IntGauge::new(
+                "storage_object_store_requests_in_flight",
+                "Requests to the object store under way",
+            )?,
+        })
+    }
+}
+
+/// The object store cannot be used as configured.
+#[derive(Debug, thiserror::Error)]
+#[error("the object store s3://{bucket} cannot be used: {reason}")]
+pub struct UnusableRemote {
+    bucket: String,
+    reason: String,
+}
+
+impl Remote {
+    /// A client of a store; asks it nothing. It counts as out until [`probe`](Self::probe).
+    pub(super) fn new(
+        options: &RemoteOptions,
+        marker: Marker,
+        puts: Puts,
+    ) -> Result<Self, UnusableRemote> {
+        let unusable = |reason: String| UnusableRemote {
+            bucket: options.bucket.clone(),
+            reason,
+        };
+        let remote = Self {
+            s3: client(options)?,
+            name: options.name(),
+            prefix: prefix_of(options),
+            marker,
+            part_bytes: options.part_bytes,
+            slots: Semaphore::new(options.requests_max),
+            puts: Arc::new(puts),
+            health: Health::default(),
+            looked: Mutex::new(None),
+            unavailable: AtomicU64::new(0),
+            metrics: RemoteMetrics::new().map_err(|error| unusable(error.to_string()))?,
+        };
+        let unasked = Trouble::Failing("it was not asked yet".into());
+        remote.health.set(&remote.name, Condition::Out(unasked));
+        Ok(remote)
+    }
+
+    /// As people write it.
+    pub(super) fn name(&self) -> &std::path::Path {
+        &self.name
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// What is on its way in.
+    pub(super) fn puts(&self) -> &Arc<Puts> {
+        &self.puts
+    }
+
+    /// Makes its figures known.
+    pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        self.metrics.register(registry)
+    }
+
+    /// Asks the store how it is, if that is not known. A bucket without a marker gets one as long as
+    /// this node has put no object there; afterwards it is another bucket than before.
+    pub(super) async fn probe(&self, has_objects: bool) {
+        let is_good = self.health.condition() == Condition::Good;
+        let is_fresh = |looked: Instant| looked.elapsed() < PROBE_INTERVAL;
+        if is_good && self.looked.lock().is_some_and(is_fresh) {
+            return;
+        }
+        let condition = match self.look(has_objects).await {
+            Ok(condition) => condition,
+            Err(error) => Condition::Out(Trouble::Failing(error.to_string())),
+        };
+        *self.looked.lock() = Some(Instant::now());
+        self.health.set(&self.name, condition);
+    }
+
+    async fn look(&self, has_objects: bool) -> Result<Condition, object_store::Error> {
+        let path = self.prefix.clone().join(MARKER);
+        let found = self.counted(Operation::Probe, async {
+            self.s3.get(&path).await?.bytes().await
+        });
+        let text = match found.await {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(object_store::Error::NotFound { .. }) if has_objects => {
+                return Ok(Condition::Out(Trouble::Vanished));
+            }
+            Err(object_store::Error::NotFound { .. }) => {
+                let text = self.marker.to_text();
+                let put = self.s3.put(&path, text.into());
+                self.counted(Operation::Probe, put).await?;
+                return Ok(Condition::Good);
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(match Marker::from_text(&text) {
+            Some(marker) if marker == self.marker => Condition::Good,
+            _ => Condition::Out(Trouble::Exchanged),
+        })
+    }
+
+    /// Puts a file there, and asks whether the whole of it is there.
+    pub(super) async fn put(
+        &self,
+        hash: &ContentHash,
+        file: File,
+        size: u64,
+    ) -> Result<(), BlobError> {
+        self.check()?;
+        let path = self.path(hash);
+        let put = async {
+            if size <= self.part_bytes {
+                let bytes = read_part(&Arc::new(file), 0..size).await?;
+                self.s3.put(&path, bytes.into()).await.map(drop)
+            } else {
+                self.put_parts(&path, Arc::new(file), size).await
+            }
+        };
+        let done = self.counted(Operation::Put, put).await;
+        done.map_err(|error| self.failed(error))?;
+        self.metrics.bytes.with_label_values(&["out"]).inc_by(size);
+        match self.size(hash).await? {
+            Some(there) if there == size => Ok(()),
+            there => {
+                let error = format!("it has {there:?} bytes of it and not {size}");
+                Err(BlobError::io(
+                    "put into",
+                    &self.name,
+                    io::Error::other(error),
+                ))
+            }
+        }
+    }
+
+    async fn put_parts(
+        &self,
+        path: &Path,
+        file: Arc<File>,
+        size: u64,
+    ) -> Result<(), object_store::Error> {
+        let mut upload = self.s3.put_multipart(path).await?;
+        let sent = async {
+            let mut at = 0;
+            while at < size {
+                let end = size.min(at + self.part_bytes);
+                let part = read_part(&file, at..end).await?;
+                upload.put_part(part.into()).await?;
+                at = end;
+            }
+            upload.complete().await.map(drop)
+        };
+        let sent = sent.await;
+        if sent.is_err()
+            && let Err(error) = upload.abort().await
+        {
+            tracing::warn!(%error, "parts of an object may stay in the object store");
+        }
+        sent
+    }
+
+    /// Bytes of an object; `None` if it is not there.
+    pub(super) async fn size(&self, hash: &ContentHash) -> Result<Option<u64>, BlobError> {
+        self.check()?;
+        let path = self.path(hash);
+        match self.counted(Operation::Head, self.s3.head(&path)).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Some bytes of an object, not verified; `None` if it is not there or ends before.
+    pub(super) async fn read(
+        &self,
+        hash: &ContentHash,
+        range: Range<u64>,
+    ) -> Result<Option<Bytes>, BlobError> {
+        self.check()?;
+        if range.is_empty() {
+            return Ok(Some(Bytes::new()));
+        }
+        let (path, len, end) = (self.path(hash), range.end - range.start, range.end);
+        let read = self.s3.get_range(&path, range);
+        match self.counted(Operation::Get, read).await {
+            Ok(bytes) if bytes.len() as u64 == len => {
+                self.metrics.bytes.with_label_values(&["in"]).inc_by(len);
+                Ok(Some(bytes))
+            }
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(None),
+            // Either its copy ends before, or it fails.
+            Err(error) => match self.size(hash).await? {
+                Some(size) if size >= end => Err(self.failed(error)),
+                _ => Ok(None),
+            },
+        }
+    }
+
+    /// Removes an object, there or not.
+    pub(super) async fn remove(&self, hash: &ContentHash) -> Result<(), BlobError> {
+        self.check()?;
+        let path = self.path(hash);
+        match self.counted(Operation::Delete, self.s3.delete(&path)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// How often something could not be had.
+    pub(super) fn unavailable_count(&self) -> u64 {
+        self.unavailable.load(Ordering::Relaxed)
+    }
+
+    /// Refuses at once while the store is out.
+    pub(super) fn check(&self) -> Result<(), BlobError> {
+        match self.health.condition() {
+            Condition::Good => Ok(()),
+            condition => Err(self.unavailable(&condition)),
+        }
+    }
+
+    fn unavailable(&self, condition: &Condition) -> BlobError {
+        self.unavailable.fetch_add(1, Ordering::Relaxed);
+        let trouble = condition.trouble().map(ToString::to_string);
+        BlobError::Unavailable {
+            dir: self.name.clone(),
+            reason: trouble.unwrap_or_default(),
+        }
+    }
+
+    fn failed(&self, error: object_store::Error) -> BlobError {
+        if let object_store::Error::Generic { store, source } = &error
+            && *store == TEMP_FILE
+        {
+            let source = io::Error::other(source.to_string());
+            return BlobError::io("read a temp file for", &self.name, source);
+        }
+        let condition = Condition::Out(Trouble::Failing(error.to_string()));
+        let failed = self.unavailable(&condition);
+        self.health.set(&self.name, condition);
+        failed
+    }
+
+    fn path(&self, hash: &ContentHash) -> Path {
+        let shard = format!("{:02x}", hash.0[0]);
+        let blobs = self.prefix.clone().join("blobs").join(shard);
+        blobs.join(hash.to_string())
+    }
+
+    /// One request, in a slot, counted.
+    async fn counted<T>(
+        &self,
+        operation: Operation,
+        request: impl Future<Output = Result<T, object_store::Error>>,
+    ) -> Result<T, object_store::Error> {
+        // The semaphore is never closed.
+        let _slot = self.slots.acquire().await.ok();
+        let _in_flight = InFlight::new(&self.metrics.in_flight);
+        let answer = request.await;
+        let outcome = match &answer {
+            Ok(_) => DONE,
+            Err(object_store::Error::NotFound { .. }) => NOT_FOUND,
+            Err(_) => FAILED,
+        };
+        let labels = [operation.label(), outcome];
+        self.metrics.requests.with_label_values(&labels).inc();
+        answer
+    }
+}
+
+fn prefix_of(options: &RemoteOptions) -> Path {
+    Path::from(options.prefix.as_str())
+}
+
+fn client(options: &RemoteOptions) -> Result<AmazonS3, UnusableRemote> {
+    crate::api::install_tls_provider();
+    let client = ClientOptions::new()
+        .with_timeout(options.request_timeout)
+        .with_connect_timeout(options.request_timeout.min(Duration::from_secs(5)))
+        .with_allow_http(options.allow_http);
+    let retry = RetryConfig {
+        max_retries: RETRIES_MAX,
+        retry_timeout: options.request_timeout,
+        ..RetryConfig::default()
+    };
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(&options.bucket)
+        .with_region(&options.region)
+        .with_virtual_hosted_style_request(options.virtual_hosted)
+        .with_client_options(client)
+        .with_retry(retry);
+    if let Some(endpoint) = &options.endpoint {
+        builder = builder.with_endpoint(endpoint);
+    }
+    if let Some((id, key)) = &options.credentials {
+        builder = builder
+            .with_access_key_id(id)
+            .with_secret_access_key(key.expose());
+    }
+    builder.build().map_err(|error| UnusableRemote {
+        bucket: options.bucket.clone(),
+        reason: error.to_string(),
+    })
+}
+
+/// One request under way, until it ends or nobody waits for it any more.
+struct InFlight(IntGauge);
+
+impl InFlight {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Reads a part of a file on the blocking pool.
+async fn read_part(file: &Arc<File>, range: Range<u64>) -> Result<Bytes, object_store::Error> {
+    let file = file.clone();
+    let read = move || {
+        let mut part = vec![0; (range.end - range.start) as usize];
+        file.read_exact_at(&mut part, range.start)?;
+        Ok(Bytes::from(part))
+    };
+    let read = tokio::task::spawn_blocking(read).await;
+    let read: io::Result<Bytes> = read.unwrap_or_else(|error| Err(io::Error::other(error)));
+    read.map_err(|error| object_store::Error::Generic {
+        store: TEMP_FILE,
+        source: Box::new(error),
+    })
+}
