@@ -185,6 +185,7 @@ impl Rig {
             self.http.post(url).send().await?.error_for_status()?;
             self.until(|stats| stats["objects"] == 0).await?;
         }
+        self.until_nobody_fetches().await?;
         rustix::fs::sync();
         sleep(REST).await;
         Ok(match which {
@@ -213,13 +214,29 @@ impl Rig {
         }
     }
 
+    /// Waits until nobody fetches from the storage node: after a seek the edge and Varnish go on with the rest
+    /// of the film, which would count, and take time, as if it were the next one's.
+    async fn until_nobody_fetches(&self) -> Result<()> {
+        self.until_filled().await?;
+        let started = Instant::now();
+        while self.origin_metric("http_server_active_requests").await? > 0.0 {
+            let patient = started.elapsed() < PATIENCE;
+            ensure!(patient, "somebody still fetches from the storage node");
+            sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
+    }
+
     /// Bytes that the storage node has handed out so far.
     pub async fn origin_bytes(&self) -> Result<f64> {
+        self.origin_metric("http_response_bytes_total").await
+    }
+
+    /// A metric of the storage node, of all labels together.
+    async fn origin_metric(&self, name: &str) -> Result<f64> {
         let url = format!("http://127.0.0.1:{}/metrics", self.ports.origin_admin);
         let text = self.http.get(url).send().await?.text().await?;
-        let lines = text
-            .lines()
-            .filter(|line| line.starts_with("http_response_bytes_total"));
+        let lines = text.lines().filter(|line| line.starts_with(name));
         let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
         Ok(values.sum())
     }
