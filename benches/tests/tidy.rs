@@ -118,3 +118,29 @@ fn no_work_is_left_for_later() {
     }
     complain(&complaints);
 }
+
+/// `docs/what-operators-suffered.md` promises a test for each line.
+#[test]
+fn tests_that_a_document_names_exist() {
+    let document = root().join("docs/what-operators-suffered.md");
+    let document = fs::read_to_string(document).expect("the document");
+    let is_test = |word: &&str| {
+        word.matches('_').count() > 1
+            && word
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit())
+    };
+    let named: Vec<_> = document.split('`').filter(is_test).collect();
+    assert!(named.len() > 20, "only {} tests are named", named.len());
+    let sources = sources();
+    let is_there = |name: &str| {
+        let start = format!("fn {name}(");
+        sources.iter().any(|(_, text)| text.contains(&start))
+    };
+    let complaints: Vec<_> = named
+        .into_iter()
+        .filter(|name| !is_there(name))
+        .map(|name| format!("there is no test {name}"))
+        .collect();
+    complain(&complaints);
+}
