@@ -191,10 +191,12 @@ impl Colossus {
         })
         .start();
         let accept_trouble = TroubleCell::default();
+        let accept_config = config.clone();
         let accept = AcceptActor::new(Parts {
             chain: chain.clone(),
             transactor: transactor.clone(),
             worker: config.worker,
+            our_buckets: Arc::new(move |directory| our_buckets(&accept_config, directory)),
             view: view.clone(),
             holdings: holdings.clone(),
             config: config.accept.clone(),

@@ -44,6 +44,8 @@ pub struct Metrics {
     pub accept_latency: Histogram,
     /// Objects stored here and not yet accepted.
     pub accept_outbox: IntGauge,
+    /// Uploads whose bag was moved away before they were accepted: others accept them.
+    pub accept_handed_over: IntCounter,
     /// Transactions sent, by call and outcome (`included`, `failed`).
     pub transactions: IntCounterVec,
     /// Free balance of the transactor's account, in JOY.
@@ -153,6 +155,10 @@ impl Metrics {
             accept_outbox: make.gauge(
                 "storage_accept_outbox_objects",
                 "Objects stored here and not yet accepted",
+            )?,
+            accept_handed_over: make.counter(
+                "storage_accept_handed_over_total",
+                "Uploads whose bag was moved away before they were accepted",
             )?,
             transactions: make.counters(
                 "jsnode_tx_submitted_total",

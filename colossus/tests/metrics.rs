@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use harness::*;
 
 /// Names that do not change.
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 25] = [
     "jsnode_build_info",
     "jsnode_chain_finalized_block",
     "jsnode_chain_processed_block",
@@ -27,6 +27,7 @@ const NAMES: [&str; 24] = [
     "storage_disk_available_bytes",
     "storage_uploads_total",
     "storage_accept_latency_seconds",
+    "storage_accept_handed_over_total",
     "storage_accept_outbox_objects",
     "storage_accept_trouble",
     "storage_replication_lag_seconds",

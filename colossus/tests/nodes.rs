@@ -248,6 +248,61 @@ async fn a_batch_of_an_earlier_process_is_not_doubled() {
     node.stop().await;
 }
 
+/// The node it was uploaded to may not accept it any more; those that owe it now find it there, fetch it,
+/// and one of them accepts it.
+#[actix_web::test]
+async fn what_is_pending_when_its_bag_is_moved_is_accepted_by_those_that_owe_it_then() {
+    let chain = chain(4);
+    let mut nodes = Vec::new();
+    for worker in 1..=4 {
+        let options = move |config: &mut Config| {
+            config.accept.step_in_delay = shared::config::TimeSpan(Duration::from_millis(500));
+            if worker == 1 {
+                config.accept.batch_delay = shared::config::TimeSpan(Duration::from_secs(3_600));
+            }
+        };
+        nodes.push(TestNode::start(&chain, worker, options).await);
+    }
+    let buckets = |workers: &[u64]| workers.iter().map(|worker| bucket_of(*worker)).collect();
+    let move_bag = |added: &[u64], removed: &[u64]| {
+        chain.push([ChainEvent::Storage(StorageEvent::BucketsUpdatedForBag {
+            bag: BAG,
+            added: buckets(added),
+            removed: buckets(removed),
+        })])
+    };
+    move_bag(&[], &[2, 3, 4]);
+    eventually("all know it", async || {
+        let stored_by = |node: &TestNode| {
+            let directory = node.node.node().view.read();
+            directory.bags[&BAG].stored_by.len()
+        };
+        nodes.iter().all(|node| stored_by(node) == 1)
+    })
+    .await;
+    let file = bytes(1, 300_000);
+    create_for(&chain, 1, &file);
+    assert_eq!(nodes[0].upload(1, &file).await.status(), 201);
+    move_bag(&[2, 3, 4], &[1]);
+    eventually("it is accepted", async || nodes[1].accepted(1)).await;
+    assert_eq!(acceptances(&chain).await, [(ObjectId(1), 1)].into());
+    eventually("those that owe it have it", async || {
+        nodes[1..].iter().all(|node| node.holds(1))
+    })
+    .await;
+    eventually("the first is rid of its debt", async || {
+        nodes[0].metric("storage_accept_outbox_objects").await == 0.0
+    })
+    .await;
+    let handed_over = nodes[0].metric("storage_accept_handed_over_total").await;
+    assert_eq!(handed_over, 1.0);
+    for node in nodes {
+        let accept = node.json("status").await["accept"].clone();
+        assert_eq!(accept, json!({ "outbox": 0, "trouble": null }));
+        node.stop().await;
+    }
+}
+
 #[actix_web::test]
 async fn deleted_objects_go_and_shared_bytes_stay() {
     let chain = chain(1);

@@ -246,3 +246,53 @@ async fn a_lapsed_role_is_reported_and_uploads_stay_safe() -> Result<()> {
     ensure!(node.metric(gauge).await? == 0.0, "{gauge}");
     Ok(())
 }
+
+/// The bag of pending objects is moved away from the only bucket that has them: those that owe them then
+/// fetch them, one accepts them, and the first node is rid of its debt.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pending_when_its_bag_is_moved_is_accepted_by_another() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let chain = DevChain::start(dir.path(), QUICK).await?;
+    let creator = Creator::new(chain.client().await?)?;
+    let all = promise(&creator, 6, 4).await?;
+    let mut options = NodeOptions::asking(chain.url());
+    options.more = "accept.step_in_delay = \"1s\"".to_owned();
+    let slow = NodeOptions {
+        batch_delay_ms: 3_600_000,
+        ..options.clone()
+    };
+    let first = StorageNode::start(dir.path(), WORKER, &slow).await?;
+    creator.announce(WORKER, BUCKET, &first.root()).await?;
+    creator.upload_all(&first.root(), BUCKET, &all).await?;
+    let (lead, bag) = (Signer::from_uri(LEAD)?, all[0].bag());
+    let none = std::collections::BTreeSet::new;
+    let (add, remove) = (none(), [StorageBucketId(BUCKET)].into());
+    let call = Call::UpdateStorageBucketsForBag { bag, add, remove };
+    creator.chain.submit(&lead, call).await?;
+
+    let mut others = Vec::new();
+    for (worker, bucket) in [(WorkerId(2), 1), (WorkerId(3), 2)] {
+        let node = StorageNode::start(dir.path(), worker, &options).await?;
+        creator.announce(worker, bucket, &node.root()).await?;
+        others.push(node);
+    }
+    for node in &others {
+        settled(&creator, node, &all).await?;
+    }
+    eventually("the first node owes nothing any more", async || {
+        Ok(first.status().await?["accept"]["outbox"] == json!(0))
+    })
+    .await?;
+    ensure!(first.log().contains("was moved away"), "{}", first.log());
+    for one in &all {
+        for node in &others {
+            let url = shared::api::url(&node.root(), &shared::api::file_path(one.object));
+            eventually("it is there", async || {
+                let answer = reqwest::get(&url).await?;
+                Ok(answer.status().is_success() && answer.bytes().await?[..] == one.bytes[..])
+            })
+            .await?;
+        }
+    }
+    Ok(())
+}

@@ -15,6 +15,7 @@ use shared::{
 
 use crate::{
     creator::{Creator, Promised, bytes},
+    explain,
     processes::{DevChain, NodeOptions, QUICK, StorageNode, eventually},
     tus,
 };
@@ -140,10 +141,12 @@ async fn nodes_are_killed_under_load_and_nothing_acknowledged_is_lost() -> Resul
         .iter()
         .cloned()
         .partition(|one| deleted.contains(&one.object));
-    eventually("all are accepted", async || {
+    let accepted = eventually("all are accepted", async || {
         creator.are_accepted(&kept).await
-    })
-    .await?;
+    });
+    if let Err(error) = accepted.await {
+        return Err(error.context(explain::unaccepted(&creator, &kept, &mut nodes).await));
+    }
     let mut compared = 0;
     for one in &kept {
         for root in &load.roots {

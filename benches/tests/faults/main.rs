@@ -3,6 +3,7 @@
 //!
 //! - `acceptance`: what may happen between an upload and its acceptance
 //! - `creator`: who uploads, and counts acceptances in the blocks
+//! - `explain`: what a failure shows
 //! - `kills`: `kill -9` again and again under load
 //! - `processes`: the chain and the nodes
 //! - `line`: a line to the chain that can be cut
@@ -10,6 +11,7 @@
 
 mod acceptance;
 mod creator;
+mod explain;
 mod kills;
 mod line;
 mod processes;

@@ -311,6 +311,16 @@ disk.critical = "0%"
         self.part.kill()
     }
 
+    /// Fails if the process has ended by itself.
+    pub fn alive(&mut self) -> Result<()> {
+        self.part.check_alive()
+    }
+
+    /// Whose node it is.
+    pub fn worker(&self) -> WorkerId {
+        self.worker
+    }
+
     /// Its HTTP root.
     pub fn root(&self) -> String {
         format!("http://127.0.0.1:{}/", self.ports[0])

@@ -10,22 +10,24 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle,
     WrapFuture,
 };
-use futures::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use serde::Serialize;
 use shared::{
     chain::{
         Chain, ChainError, Included, Signer, Turn,
         call::Call,
-        directory::StorageOperator,
-        event::{ChainEvent, StorageEvent},
+        directory::{Directory, StorageOperator},
         follower::DirectoryView,
     },
-    ids::{AccountId, BagId, ObjectId, WorkerId},
+    ids::{AccountId, BagId, ObjectId, StorageBucketId, WorkerId},
 };
 use tokio::time::Instant;
 
-use super::core::{Accept, AcceptCall, Effect, Event, OnChain, Settlement};
+use super::{
+    core::{Accept, AcceptCall, Effect, Event, Settlement},
+    duty::{self, Duty, Us},
+    errand::{AcceptError, QUESTION_TIMEOUT, accepted_in, prepare, submit},
+};
 use crate::{
     config::AcceptConfig,
     holdings::{Holdings, OutboxEntry},
@@ -35,18 +37,14 @@ use crate::{
 
 /// Messages that may wait.
 const MAILBOX_MAX: usize = 1_024;
-/// How often the table is read for entries whose hint was lost.
-const RESCAN_INTERVAL: Duration = Duration::from_secs(60);
+/// How often it is looked for what there is to accept, at most and at least.
+const LOOK_INTERVALS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 
 /// The call this actor sends, as a metric's label.
 const ACCEPT_CALL: &str = "accept_pending_data_objects";
 
 /// One JOY in the chain's smallest unit.
 const UNITS_PER_JOY: f64 = 1e10;
-/// Questions to the chain at once.
-const QUESTIONS_AT_ONCE: usize = 16;
-/// How long the chain has to answer one question.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An object became durable with this debt; its entry is in the table already.
 #[derive(Message)]
@@ -134,6 +132,9 @@ impl TroubleCell {
     }
 }
 
+/// Tells the buckets this node is responsible for.
+pub type OurBuckets = Arc<dyn Fn(&Directory) -> BTreeSet<StorageBucketId> + Send + Sync>;
+
 /// What the actor needs.
 pub struct Parts {
     /// The chain.
@@ -142,6 +143,8 @@ pub struct Parts {
     pub transactor: Option<Signer>,
     /// The worker of the buckets.
     pub worker: WorkerId,
+    /// The buckets this node is responsible for, by a directory.
+    pub our_buckets: OurBuckets,
     /// The directory, to see whether the role is still held.
     pub view: DirectoryView,
     /// The outbox.
@@ -212,7 +215,8 @@ impl AcceptActor {
 
     fn prepare(&mut self, objects: Vec<(ObjectId, BagId)>, ctx: &mut Context<Self>) {
         let transactor = self.parts.transactor.as_ref().map(Signer::account);
-        let prepared = prepare(self.parts.chain.clone(), transactor, objects).into_actor(self);
+        let (chain, view) = (self.parts.chain.clone(), self.parts.view.clone());
+        let prepared = prepare(chain, view, transactor, objects).into_actor(self);
         ctx.spawn(prepared.map(|result, actor, ctx| {
             let event = result.unwrap_or_else(|error| {
                 actor.note_failure(error);
@@ -379,48 +383,86 @@ impl AcceptActor {
         }
     }
 
-    fn rescan(&mut self, ctx: &mut Context<Self>) {
+    /// Looks for what there is to accept: in the outbox, for hints may be lost, and among what is held and
+    /// pending, for whoever should accept it may be unable to.
+    fn look(&mut self, ctx: &mut Context<Self>) {
         let holdings = self.parts.holdings.clone();
         let read = async move { holdings.outbox().await }.into_actor(self);
         ctx.spawn(read.map(|result, actor, ctx| match result {
             Ok(entries) => {
+                let mut uploaded = BTreeSet::new();
                 for (object, entry) in entries {
+                    uploaded.insert(object);
                     actor.take_in(object, entry, ctx);
                 }
+                actor.look_at_held(&uploaded, ctx);
             }
             Err(error) => tracing::error!(%error, "the outbox cannot be read"),
         }));
     }
 
+    fn look_at_held(&mut self, uploaded: &BTreeSet<ObjectId>, ctx: &mut Context<Self>) {
+        let duties: Vec<_> = {
+            let directory = self.parts.view.read();
+            let buckets = (self.parts.our_buckets)(&directory);
+            let us = self.us(&buckets);
+            let pending = directory.objects.pending().iter().copied();
+            let held = pending.filter(|id| self.parts.holdings.contains(*id));
+            let others = held.filter(|id| !uploaded.contains(id));
+            others
+                .map(|id| (id, duty::of_held(&directory, &us, id)))
+                .collect()
+        };
+        for (object, duty) in duties {
+            self.follow(object, duty, ctx);
+        }
+    }
+
+    fn us<'a>(&self, buckets: &'a BTreeSet<StorageBucketId>) -> Us<'a> {
+        let transactor = self.parts.transactor.as_ref().map(Signer::account);
+        Us {
+            buckets,
+            transactor,
+        }
+    }
+
     fn take_in(&mut self, object: ObjectId, entry: OutboxEntry, ctx: &mut Context<Self>) {
-        let (bucket, bag) = (entry.bucket, entry.bag);
-        let accepted = self
-            .parts
-            .view
-            .read()
-            .object(object)
-            .is_some_and(|known| known.accepted);
-        if accepted {
-            // Accepted while this node was not looking, or a moment ago and still in the table.
-            self.step(
-                Event::Settled {
-                    object,
-                    how: Settlement::Accepted,
-                },
-                ctx,
-            );
+        let duty = {
+            let directory = self.parts.view.read();
+            let buckets = (self.parts.our_buckets)(&directory);
+            duty::of_upload(&directory, &self.us(&buckets), object, entry)
+        };
+        if let Duty::Settled(how) = duty {
+            // Settled while this node was not looking, or a moment ago and still in the table.
+            if how == Settlement::Moved {
+                let (bucket, bag) = (entry.bucket, entry.bag);
+                tracing::warn!(%object, %bucket, %bag, "the bag of an upload was moved away before it was accepted: those that owe it now accept it, and it stays here until they have it");
+                self.parts.metrics.accept_handed_over.inc();
+            }
+            self.step(Event::Settled { object, how }, ctx);
             self.leave_outbox(object, ctx);
             return;
         }
         self.stored_ms.entry(object).or_insert(entry.stored_ms);
-        self.step(
-            Event::Stored {
+        self.follow(object, duty, ctx);
+    }
+
+    fn follow(&mut self, object: ObjectId, duty: Duty, ctx: &mut Context<Self>) {
+        let event = match duty {
+            Duty::Accept { bucket, bag } => Event::Stored {
                 object,
                 bucket,
                 bag,
             },
-            ctx,
-        );
+            Duty::StepIn { bucket, bag, rank } => Event::LeftToOthers {
+                object,
+                bucket,
+                bag,
+                rank,
+            },
+            Duty::Settled(how) => Event::Settled { object, how },
+        };
+        self.step(event, ctx);
     }
 }
 
@@ -429,10 +471,12 @@ impl Actor for AcceptActor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
-        self.rescan(ctx);
+        self.look(ctx);
         self.diagnose(ctx);
-        ctx.run_interval(RESCAN_INTERVAL, |actor, ctx| {
-            actor.rescan(ctx);
+        let [least, most] = LOOK_INTERVALS;
+        let interval = self.parts.config.step_in_delay.0.clamp(least, most);
+        ctx.run_interval(interval, |actor, ctx| {
+            actor.look(ctx);
             actor.diagnose(ctx);
         });
     }
@@ -458,87 +502,5 @@ impl Handler<Stop> for AcceptActor {
     type Result = ();
     fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
         ctx.stop();
-    }
-}
-
-/// Why a batch could not be made, or was not included.
-#[derive(Debug, thiserror::Error)]
-enum AcceptError {
-    #[error("no transactor key is configured: set keys.transactor_uri")]
-    NoKey,
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-}
-
-fn timed_out(what: &str, after: Duration) -> AcceptError {
-    AcceptError::Chain(ChainError::TimedOut {
-        what: what.to_owned(),
-        after_ms: after.as_millis() as u64,
-    })
-}
-
-/// Submitting is not to be cut off in the middle, so it runs on its own and only the waiting ends.
-/// A batch that was given up may still get into a block, but then no other of its turn does.
-async fn submit(
-    chain: Arc<dyn Chain>,
-    signer: Option<Signer>,
-    turn: Turn,
-    call: Call,
-    timeout: Duration,
-) -> Result<Included, AcceptError> {
-    let signer = signer.ok_or(AcceptError::NoKey)?;
-    let running = tokio::spawn(async move { chain.submit_in_turn(&signer, turn, call).await });
-    match tokio::time::timeout(timeout, running).await {
-        Ok(Ok(result)) => Ok(result?),
-        Ok(Err(_)) | Err(_) => Err(timed_out("a batch of acceptances", timeout)),
-    }
-}
-
-fn accepted_in(included: &Included) -> BTreeSet<ObjectId> {
-    included
-        .events
-        .iter()
-        .filter_map(|event| match &event.event {
-            ChainEvent::Storage(StorageEvent::ObjectsAccepted { objects, .. }) => Some(objects),
-            _ => None,
-        })
-        .flatten()
-        .copied()
-        .collect()
-}
-
-/// The order matters: see [`super::core`].
-async fn prepare(
-    chain: Arc<dyn Chain>,
-    transactor: Option<AccountId>,
-    objects: Vec<(ObjectId, BagId)>,
-) -> Result<Event, AcceptError> {
-    let transactor = transactor.ok_or(AcceptError::NoKey)?;
-    let turn = answered("the transactor's turn", chain.turn(transactor)).await?;
-    let at = turn.at.hash;
-    let states = stream::iter(objects).map(|(object, bag)| {
-        let chain = chain.clone();
-        async move {
-            let known = chain.data_object_at(at, bag, object);
-            let state = match answered("an object to accept", known).await? {
-                Some(known) if known.accepted => OnChain::Accepted,
-                Some(_) => OnChain::Pending,
-                None => OnChain::Gone,
-            };
-            Ok::<_, AcceptError>((object, state))
-        }
-    });
-    let states = states.buffer_unordered(QUESTIONS_AT_ONCE);
-    let states = states.try_collect().await?;
-    Ok(Event::Prepared { turn, states })
-}
-
-async fn answered<T>(
-    what: &str,
-    answer: impl Future<Output = Result<T, ChainError>>,
-) -> Result<T, AcceptError> {
-    match tokio::time::timeout(QUESTION_TIMEOUT, answer).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(timed_out(what, QUESTION_TIMEOUT)),
     }
 }

@@ -4,7 +4,9 @@
 //! chain took the one before, or will. So each batch is made in this order: the account's *turn* (its
 //! nonce) is taken; the *state* of the objects is read at the block of that turn; what is pending
 //! there is sent in exactly that turn. An earlier batch that got into a block before is seen in the state,
-//! and one that gets into a block later uses the turn up: no object is accepted twice.
+//! and one that gets into a block later uses the turn up: this node accepts no object twice.
+//!
+//! What the chain refuses rests on its own; the rest goes on without it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +15,10 @@ use shared::{
     ids::{BagId, ObjectId, StorageBucketId},
 };
 use tokio::time::{Duration, Instant};
+
+mod outbox;
+
+use outbox::{Outbox, Target};
 
 /// Limits of batches and delays.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +33,9 @@ pub struct Limits {
     pub retry_delay: Duration,
     /// Longest wait between attempts.
     pub retry_delay_max: Duration,
+    /// How long the first bucket leaves an object that was not uploaded to it to others; the second twice
+    /// as long, and so on.
+    pub step_in_delay: Duration,
 }
 
 /// What happened.
@@ -41,7 +50,18 @@ pub enum Event {
         /// Its bag.
         bag: BagId,
     },
-    /// The chain says so, without us asking: accepted by somebody, or gone.
+    /// An object is held, owed and pending, and was not uploaded here.
+    LeftToOthers {
+        /// The object.
+        object: ObjectId,
+        /// The bucket that accepts it if nobody else does.
+        bucket: StorageBucketId,
+        /// Its bag.
+        bag: BagId,
+        /// So many buckets of the bag step in before this one.
+        rank: u32,
+    },
+    /// The chain says so, without us asking: accepted by somebody, or gone, or not this node's affair.
     Settled {
         /// The object.
         object: ObjectId,
@@ -75,6 +95,8 @@ pub enum Settlement {
     Accepted,
     /// Deleted on chain.
     Gone,
+    /// Its bag is in no bucket of this node any more: those that owe it now accept it.
+    Moved,
 }
 
 /// An object as the chain's state has it.
@@ -86,6 +108,8 @@ pub enum OnChain {
     Accepted,
     /// Not there.
     Gone,
+    /// Not in that bag at that block, which may be too old to tell.
+    NotShown,
 }
 
 /// One call of a batch.
@@ -126,17 +150,11 @@ pub enum Effect {
 /// The outbox and the batch under way.
 pub struct Accept {
     limits: Limits,
-    waiting: BTreeMap<ObjectId, Waiting>,
+    outbox: Outbox,
     phase: Phase,
-    /// Failures in a row.
+    /// Batches in a row that did not get into a block.
     failures: u32,
     not_before: Option<Instant>,
-}
-
-struct Waiting {
-    bucket: StorageBucketId,
-    bag: BagId,
-    since: Instant,
 }
 
 enum Phase {
@@ -152,21 +170,21 @@ impl Accept {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            waiting: BTreeMap::new(),
+            outbox: Outbox::default(),
             phase: Phase::Idle,
             failures: 0,
             not_before: None,
         }
     }
 
-    /// Objects stored and not yet accepted.
+    /// Objects that this node has to accept. Those that are left to others do not count.
     pub fn depth(&self) -> usize {
-        self.waiting.len()
+        self.outbox.len()
     }
 
-    /// Buckets to which objects in the outbox were uploaded; with repetitions.
+    /// Buckets by which this node has to accept objects; with repetitions.
     pub fn buckets(&self) -> impl Iterator<Item = StorageBucketId> {
-        self.waiting.values().map(|waiting| waiting.bucket)
+        self.outbox.buckets()
     }
 
     /// Takes in what happened and says what to do.
@@ -177,17 +195,22 @@ impl Accept {
                 object,
                 bucket,
                 bag,
+            } => self.outbox.owe(object, Target { bucket, bag }, now),
+            Event::LeftToOthers {
+                object,
+                bucket,
+                bag,
+                rank,
             } => {
-                self.waiting.entry(object).or_insert(Waiting {
-                    bucket,
-                    bag,
-                    since: now,
-                });
+                let due = now + self.limits.step_in_delay * (rank + 1);
+                self.outbox.leave(object, Target { bucket, bag }, due);
             }
             Event::Settled { object, how } => self.forget(object, how, &mut effects),
             Event::Included { accepted } => self.note_included(now, &accepted, &mut effects),
             Event::SubmitFailed => self.note_submit_failed(now, &mut effects),
-            Event::Prepared { turn, states } => self.note_prepared(turn, &states, &mut effects),
+            Event::Prepared { turn, states } => {
+                self.note_prepared(now, turn, &states, &mut effects)
+            }
             Event::PrepareFailed => self.note_prepare_failed(now, &mut effects),
             Event::TimerFired => {}
         }
@@ -205,54 +228,31 @@ impl Accept {
     }
 
     fn batch_due_at(&self) -> Option<Instant> {
-        let first = self.waiting.values().map(|waiting| waiting.since).min()?;
-        let full = self.waiting.len() >= self.limits.objects_per_call_max;
-        let due = if full {
-            first
-        } else {
-            first + self.limits.batch_delay
-        };
-        Some(
-            self.not_before
-                .map_or(due, |not_before| due.max(not_before)),
-        )
+        let due = self.outbox.first_due()? + self.limits.batch_delay;
+        Some(due.max(self.not_before.unwrap_or(due)))
+    }
+
+    fn is_batch_due(&self, now: Instant) -> bool {
+        let is_full = self.outbox.are_due(self.limits.objects_per_call_max, now);
+        let may_be = self.not_before.is_none_or(|not_before| not_before <= now);
+        is_full && may_be || self.batch_due_at().is_some_and(|due| due <= now)
     }
 
     fn advance(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let is_idle = matches!(self.phase, Phase::Idle);
-        if is_idle && self.batch_due_at().is_some_and(|due| due <= now) {
-            let objects = self.next_objects();
-            let question = objects
-                .iter()
-                .filter_map(|object| Some((*object, self.waiting.get(object)?.bag)));
+        if matches!(self.phase, Phase::Idle) && self.is_batch_due(now) {
+            let objects = self.outbox.take(&self.limits, now);
+            let bag = |object| Some((object, self.outbox.target(object)?.bag));
+            let question = objects.iter().copied().filter_map(bag);
             effects.push(Effect::Prepare(question.collect()));
             self.phase = Phase::Preparing(objects);
         }
     }
 
-    /// What fits into one batch, lowest ids first.
-    fn next_objects(&self) -> BTreeSet<ObjectId> {
-        let mut calls: BTreeMap<(StorageBucketId, BagId), usize> = BTreeMap::new();
-        let mut objects = BTreeSet::new();
-        for (object, waiting) in &self.waiting {
-            let key = (waiting.bucket, waiting.bag);
-            if !calls.contains_key(&key) && calls.len() == self.limits.calls_per_batch_max {
-                continue;
-            }
-            let in_call = calls.entry(key).or_default();
-            if *in_call < self.limits.objects_per_call_max {
-                *in_call += 1;
-                objects.insert(*object);
-            }
-        }
-        objects
-    }
-
     fn batch_of(&self, objects: &BTreeSet<ObjectId>) -> Vec<AcceptCall> {
         let mut calls: BTreeMap<(StorageBucketId, BagId), BTreeSet<ObjectId>> = BTreeMap::new();
         for object in objects {
-            if let Some(waiting) = self.waiting.get(object) {
-                let call = calls.entry((waiting.bucket, waiting.bag)).or_default();
+            if let Some(Target { bucket, bag }) = self.outbox.target(*object) {
+                let call = calls.entry((bucket, bag)).or_default();
                 call.insert(*object);
             }
         }
@@ -267,7 +267,7 @@ impl Accept {
     }
 
     fn forget(&mut self, object: ObjectId, how: Settlement, effects: &mut Vec<Effect>) {
-        if self.waiting.remove(&object).is_some() {
+        if self.outbox.remove(object) {
             effects.push(Effect::Forget { object, how });
         }
     }
@@ -284,14 +284,19 @@ impl Accept {
         for object in accepted {
             self.forget(*object, Settlement::Accepted, effects);
         }
-        if !batch.iter().any(|object| self.waiting.contains_key(object)) {
-            self.failures = 0;
-            self.not_before = None;
-            return;
+        // It got into a block: the chain takes batches, whatever it refused of this one.
+        self.go_on();
+        let mut is_refused = false;
+        for object in batch {
+            if self.outbox.contains(object) {
+                // It was deleted meanwhile, or the role has lapsed.
+                self.rest(now, object);
+                is_refused = true;
+            }
         }
-        // Part of the batch was refused: an object was deleted meanwhile, or the role has lapsed.
-        self.back_off(now);
-        effects.push(Effect::Diagnose);
+        if is_refused {
+            effects.push(Effect::Diagnose);
+        }
     }
 
     fn note_submit_failed(&mut self, now: Instant, effects: &mut Vec<Effect>) {
@@ -306,6 +311,7 @@ impl Accept {
     /// What is pending at the block of the turn, and only that, goes into the batch.
     fn note_prepared(
         &mut self,
+        now: Instant,
         turn: Turn,
         states: &BTreeMap<ObjectId, OnChain>,
         effects: &mut Vec<Effect>,
@@ -317,16 +323,16 @@ impl Accept {
             match state {
                 OnChain::Accepted => self.forget(*object, Settlement::Accepted, effects),
                 OnChain::Gone => self.forget(*object, Settlement::Gone, effects),
+                OnChain::NotShown => self.rest(now, *object),
                 OnChain::Pending => {}
             }
         }
         objects.retain(|object| {
-            states.get(object) == Some(&OnChain::Pending) && self.waiting.contains_key(object)
+            states.get(object) == Some(&OnChain::Pending) && self.outbox.contains(*object)
         });
         if objects.is_empty() {
-            if self.waiting.is_empty() {
-                self.failures = 0;
-                self.not_before = None;
+            if self.outbox.len() == 0 {
+                self.go_on();
             }
             return;
         }
@@ -345,9 +351,27 @@ impl Accept {
     }
 
     fn back_off(&mut self, now: Instant) {
-        let doubled = self.limits.retry_delay * 2u32.saturating_pow(self.failures.min(16));
+        self.not_before = Some(now + self.limits.delay_after(self.failures));
         self.failures = self.failures.saturating_add(1);
-        self.not_before = Some(now + doubled.min(self.limits.retry_delay_max));
+    }
+
+    fn go_on(&mut self) {
+        self.failures = 0;
+        self.not_before = None;
+    }
+
+    fn rest(&mut self, now: Instant, object: ObjectId) {
+        let limits = self.limits;
+        let until = |refusals| now + limits.delay_after(refusals);
+        self.outbox.rest(object, until);
+    }
+}
+
+impl Limits {
+    /// The wait after a failure that so many came before.
+    fn delay_after(&self, failures: u32) -> Duration {
+        let doubled = self.retry_delay * 2u32.saturating_pow(failures.min(16));
+        doubled.min(self.retry_delay_max)
     }
 }
 

@@ -23,6 +23,9 @@ pub struct AcceptConfig {
     pub retry_delay_max: TimeSpan,
     /// How long a batch may take to be finalised before the chain's state is looked at.
     pub submit_timeout: TimeSpan,
+    /// How long a pending object that is held and was not uploaded here is left to other nodes. The first
+    /// of its bag's buckets waits this long, the second twice as long, and so on.
+    pub step_in_delay: TimeSpan,
 }
 
 impl Default for AcceptConfig {
@@ -34,6 +37,7 @@ impl Default for AcceptConfig {
             retry_delay: TimeSpan::from_secs(2),
             retry_delay_max: TimeSpan::from_secs(60),
             submit_timeout: TimeSpan::from_secs(90),
+            step_in_delay: TimeSpan::from_secs(120),
         }
     }
 }
@@ -59,6 +63,7 @@ impl AcceptConfig {
             batch_delay: self.batch_delay.0,
             retry_delay: self.retry_delay.0,
             retry_delay_max: self.retry_delay_max.0,
+            step_in_delay: self.step_in_delay.0,
         }
     }
 }

@@ -48,7 +48,10 @@ impl Holdings {
         blocking(move || {
             let table = &holdings.inner.taken;
             for object in objects {
-                if let Some(mut taken) = table.get(&object)? {
+                // Two buckets may accept one object; the first did.
+                if let Some(mut taken) = table.get(&object)?
+                    && taken.accepted_block.is_none()
+                {
                     taken.accepted_block = Some(block);
                     table.put(&object, &taken)?;
                 }

@@ -19,7 +19,7 @@ use shared::{
     ids::{ObjectId, StorageBucketId},
 };
 
-use super::core::{News, Round, Scene, operators};
+use super::core::{News, Round, Scene, Turn, operators};
 use crate::{
     accept::actor::{AcceptActor, ObjectsSettled},
     cleanup::actor::{ChainChanged, CleanupActor, LookAtAll},
@@ -110,7 +110,7 @@ impl ObligationsActor {
         };
         let cleanup_told = self.round != Round::START
             || hint(&self.readers.cleanup, LookAtAll, "cleanup", &self.metrics);
-        if !(self.tell(news) && cleanup_told) {
+        if !(self.tell(news, Turn::of(self.round, next)) && cleanup_told) {
             // The same step again: what was told twice does no harm.
             self.schedule_look(LOOK_AGAIN_DELAY, ctx);
             return;
@@ -172,7 +172,7 @@ impl ObligationsActor {
             }
             .look_at_changes(changes)
         };
-        let told = self.tell(news);
+        let told = self.tell(news, Turn::Between);
         if !(self.tell_cleanup(changes) && told) {
             self.round = Round::START;
             self.schedule_look(LOOK_AGAIN_DELAY, ctx);
@@ -193,13 +193,14 @@ impl ObligationsActor {
     }
 
     /// Passes news on; says whether all of it was taken.
-    fn tell(&self, news: News) -> bool {
+    fn tell(&self, news: News, turn: Turn) -> bool {
         let (readers, metrics) = (&self.readers, &self.metrics);
         let mut told = true;
-        if !news.wanted.is_empty() || !news.unwanted.is_empty() {
+        if turn != Turn::Between || !news.wanted.is_empty() || !news.unwanted.is_empty() {
             let message = ObligationsChanged {
                 wanted: news.wanted,
                 unwanted: news.unwanted,
+                turn,
             };
             told &= hint(&readers.replicate, message, "replicate", metrics);
         }

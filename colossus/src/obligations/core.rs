@@ -57,6 +57,42 @@ impl Round {
     pub const START: Self = Self::Owed(None);
 }
 
+/// Where in a round news stands. What is wanted and not told again between the beginning of a round
+/// and its end is not owed any more: the chain deleted it while nobody listened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The first of a round.
+    First,
+    /// In the middle of a round, or news of a block.
+    Between,
+    /// The last of a round.
+    Last,
+    /// All of a round.
+    Whole,
+}
+
+impl Turn {
+    /// A step from one place to another.
+    pub fn of(from: Round, to: Round) -> Self {
+        match (from == Round::START, to == Round::Done) {
+            (true, true) => Self::Whole,
+            (true, false) => Self::First,
+            (false, true) => Self::Last,
+            (false, false) => Self::Between,
+        }
+    }
+
+    /// Does a round begin before this?
+    pub fn begins(self) -> bool {
+        matches!(self, Self::First | Self::Whole)
+    }
+
+    /// Does a round end after this?
+    pub fn ends(self) -> bool {
+        matches!(self, Self::Last | Self::Whole)
+    }
+}
+
 impl Scene<'_> {
     /// News of the next objects of a round, no more than about `max` of them, and where the round
     /// stands then. `held_from` gives the first ids held from one on, ascending, and no more than

@@ -29,6 +29,7 @@ use crate::{
     metrics::Metrics,
     network::actor::{Announce, NetworkActor},
     node::{Stop, hint, note_stored},
+    obligations::core::Turn,
     peer::{PeerError, Peers},
 };
 
@@ -46,6 +47,8 @@ pub struct ObligationsChanged {
     pub wanted: Vec<(ObjectId, Want)>,
     /// Not owed.
     pub unwanted: Vec<ObjectId>,
+    /// Where in a round that is.
+    pub turn: Turn,
 }
 
 /// An object was stored here by an upload. When lost, it is found held before it would be fetched.
@@ -388,6 +391,9 @@ impl Actor for ReplicateActor {
 impl Handler<ObligationsChanged> for ReplicateActor {
     type Result = ();
     fn handle(&mut self, changed: ObligationsChanged, ctx: &mut Context<Self>) {
+        if changed.turn.begins() {
+            self.step(Event::RoundBegins, ctx);
+        }
         for object in changed.unwanted {
             self.wanted_since.remove(&object);
             self.step(Event::Unwanted { object }, ctx);
@@ -399,6 +405,11 @@ impl Handler<ObligationsChanged> for ReplicateActor {
             }
             self.wanted_since.entry(object).or_insert_with(Instant::now);
             self.step(Event::Wanted { object, want }, ctx);
+        }
+        if changed.turn.ends() {
+            self.step(Event::RoundEnds, ctx);
+            let core = &self.core;
+            self.wanted_since.retain(|object, _| core.wants(*object));
         }
     }
 }

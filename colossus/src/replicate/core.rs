@@ -5,7 +5,8 @@
 //! all of them have failed, every other node, since its bag may have been moved away from its holders.
 //! A candidate is asked when it is known to hold the object (it said so, or a comparison says so) or
 //! when the chain says that the object was accepted. For objects that are not accepted yet and that
-//! nobody announced the bag is compared with the other nodes, ever more rarely.
+//! nobody announced the bag is compared with the others that owe it, ever more rarely, and now and then
+//! with all nodes.
 //!
 //! Of the wants that are due the rarest comes first: pending ones, which may live on one disk, then
 //! those with the fewest known holders. Small objects are fetched whole from one source, large ones
@@ -25,6 +26,8 @@ pub use super::words::{Admits, COMPARED_BAGS_MAX, Effect, Event, Failure, Limits
 pub struct Replicate {
     limits: Limits,
     wants: BTreeMap<ObjectId, WantState>,
+    /// Rounds of telling everything so far.
+    round: u64,
     /// Wants that wait, by the instant of their next attempt.
     queue: BTreeSet<(Instant, ObjectId)>,
     /// Wants that are due, the rarest first.
@@ -45,6 +48,8 @@ struct WantState {
     want: Want,
     candidates: BTreeMap<Source, Candidate>,
     place: Place,
+    /// In which round it was told last.
+    told: u64,
 }
 
 /// Where a want stands.
@@ -97,12 +102,17 @@ struct BagState {
     unlocated: BTreeSet<ObjectId>,
     /// Sources that were asked in this round.
     asked: BTreeSet<Source>,
+    /// Rounds that found nothing.
+    rounds: u32,
     next_list: Instant,
     delay: Duration,
 }
 
 /// A lie counts as so many failures.
 const LIE_WEIGHT: u32 = 4;
+/// Of so many rounds of comparing a bag the last asks all nodes. Others ask those that owe it; after it
+/// was moved its holders may not.
+const ROUNDS_PER_WIDE_ONE: u32 = 4;
 /// Sources given to one transfer.
 const TRANSFER_SOURCES_MAX: usize = 16;
 
@@ -116,6 +126,7 @@ impl Replicate {
         Self {
             limits,
             wants: BTreeMap::new(),
+            round: 0,
             queue: BTreeSet::new(),
             ready: BTreeSet::new(),
             admits: Admits::All,
@@ -134,6 +145,11 @@ impl Replicate {
         self.wants.len()
     }
 
+    /// Is this object owed and not held?
+    pub fn wants(&self, object: ObjectId) -> bool {
+        self.wants.contains_key(&object)
+    }
+
     /// Fetches under way.
     pub fn in_flight(&self) -> usize {
         self.fetching.len()
@@ -144,6 +160,8 @@ impl Replicate {
         let mut effects = Vec::new();
         match event {
             Event::Wanted { object, want } => self.note_wanted(now, object, want),
+            Event::RoundBegins => self.round += 1,
+            Event::RoundEnds => self.drop_untold(&mut effects),
             Event::Unwanted { object } | Event::Held { object } => {
                 self.drop_want(object);
                 self.cancel(object, &mut effects);
@@ -220,7 +238,9 @@ impl Replicate {
             want: want.clone(),
             candidates: BTreeMap::new(),
             place: Place::Nowhere,
+            told: self.round,
         });
+        state.told = self.round;
         state
             .candidates
             .retain(|source, _| want.sources.contains(source) || want.elsewhere.contains(source));
@@ -402,6 +422,19 @@ impl Replicate {
         }
     }
 
+    /// Drops what was not told in the round that ends.
+    fn drop_untold(&mut self, effects: &mut Vec<Effect>) {
+        let untold = self
+            .wants
+            .iter()
+            .filter(|(_, state)| state.told != self.round);
+        let untold: Vec<ObjectId> = untold.map(|(object, _)| *object).collect();
+        for object in untold {
+            self.drop_want(object);
+            self.cancel(object, effects);
+        }
+    }
+
     fn drop_want(&mut self, object: ObjectId) {
         self.early.retain(|(announced, _)| *announced != object);
         self.held_back.remove(&object);
@@ -465,6 +498,7 @@ impl Replicate {
         let fresh = || BagState {
             unlocated: BTreeSet::new(),
             asked: BTreeSet::new(),
+            rounds: 0,
             next_list: now + delay,
             delay,
         };
@@ -581,7 +615,11 @@ impl Replicate {
                 continue;
             }
             let mut all_asked = true;
-            for source in want.candidates.keys() {
+            let elsewhere = want.want.elsewhere.iter();
+            let is_wide = state.rounds % ROUNDS_PER_WIDE_ONE == ROUNDS_PER_WIDE_ONE - 1;
+            let elsewhere =
+                elsewhere.filter(|source| is_wide && !want.candidates.contains_key(*source));
+            for source in want.candidates.keys().chain(elsewhere) {
                 let known = self.sources.get(source);
                 let demoted = known.and_then(|known| known.not_before);
                 if demoted.is_some_and(|until| until > now) || state.asked.contains(source) {
@@ -604,6 +642,7 @@ impl Replicate {
                 state.asked.insert(source.clone());
             }
             if all_asked {
+                state.rounds = state.rounds.wrapping_add(1);
                 state.asked.clear();
                 state.next_list = now + state.delay;
                 state.delay = (state.delay * 2).min(self.limits.list_delay_max);

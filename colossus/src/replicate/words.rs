@@ -85,6 +85,10 @@ pub enum Event {
         /// What is known of it.
         want: Want,
     },
+    /// From here to `RoundEnds` all that is owed and not held is told again.
+    RoundBegins,
+    /// All was told: what was not is not owed any more.
+    RoundEnds,
     /// An object is no longer owed.
     Unwanted {
         /// The object.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shared::{
     chain::{
         BlockRef, Turn,
-        directory::{Bag, DataObject, Directory, StorageBucket, StorageOperator},
+        directory::{Bag, Directory, StorageBucket, StorageOperator},
         event::{ChainEvent, NewObject, StorageEvent},
     },
     hash::ContentHash,
@@ -54,6 +54,11 @@ pub fn root(worker: u64) -> String {
     format!("http://node-{worker}/")
 }
 
+/// A worker's transactor.
+pub fn account(worker: u64) -> AccountId {
+    AccountId([worker as u8; 32])
+}
+
 /// A bag of the world.
 pub fn bag(number: u64) -> BagId {
     BagId::Channel(ChannelId(number))
@@ -69,7 +74,7 @@ pub fn genesis(workers: u64, bags: &[BTreeSet<StorageBucketId>]) -> Directory {
     let bucket = |worker: u64| {
         let operator = StorageOperator::Active {
             worker: WorkerId(worker),
-            transactor: AccountId([worker as u8; 32]),
+            transactor: account(worker),
             endpoint: Some(root(worker)),
         };
         let bucket = StorageBucket {
@@ -241,19 +246,26 @@ impl ModelChain {
         })
     }
 
-    /// Is every object of the bag accepted, and nothing of it on its way into a final block?
-    pub fn has_settled(&self, bag: BagId) -> bool {
-        let is_empty = |newest: &Newest| newest.lead.is_empty();
-        let pending = |known: &DataObject| !known.accepted;
-        self.lead.is_empty()
-            && self.newest.as_ref().is_none_or(is_empty)
-            && !self.directory.objects_of(bag).any(|known| pending(&known))
+    /// The buckets of the bag when all that the lead ordered is final.
+    pub fn planned(&self, bag: BagId) -> BTreeSet<StorageBucketId> {
+        let mut directory = self.directory.clone();
+        let newest = self.newest.iter().flat_map(|newest| &newest.lead);
+        for event in newest.chain(&self.lead) {
+            directory.apply(event);
+        }
+        let bag = directory.bags.get(&bag);
+        bag.map(|bag| bag.stored_by.clone()).unwrap_or_default()
     }
 
     /// Workers that owe the bag at the newest final block.
     pub fn assigned(&self, bag: BagId) -> BTreeSet<u64> {
-        let bag = self.directory.bags.get(&bag);
-        let buckets = bag.into_iter().flat_map(|bag| &bag.stored_by);
-        buckets.map(|bucket| bucket.0).collect()
+        assigned(&self.directory, bag)
     }
+}
+
+/// Workers that owe the bag.
+pub fn assigned(directory: &Directory, bag: BagId) -> BTreeSet<u64> {
+    let bag = directory.bags.get(&bag);
+    let buckets = bag.into_iter().flat_map(|bag| &bag.stored_by);
+    buckets.map(|bucket| bucket.0).collect()
 }

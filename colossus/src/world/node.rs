@@ -25,6 +25,7 @@ const ACCEPT: AcceptLimits = AcceptLimits {
     batch_delay: Duration::from_millis(200),
     retry_delay: Duration::from_millis(500),
     retry_delay_max: Duration::from_secs(4),
+    step_in_delay: Duration::from_secs(6),
 };
 const REPLICATE: ReplicateLimits = ReplicateLimits {
     fetches_max: 3,

@@ -15,7 +15,7 @@ use crate::{
     accept::core::Event as AcceptEvent,
     cleanup::core::{Event as CleanupEvent, Surplus},
     holdings::OutboxEntry,
-    obligations::core::{News, Round, Scene},
+    obligations::core::{News, Round, Scene, Turn},
     replicate::core::{Event as ReplicateEvent, Source},
     scrub::core::Event as ScrubEvent,
 };
@@ -26,7 +26,7 @@ mod upkeep;
 
 /// How often a node asks for blocks.
 const POLL: Duration = Duration::from_millis(700);
-/// How often the outbox is read again for hints that were lost.
+/// How often it is looked for what there is to accept.
 const RESCAN: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_millis(1);
 
@@ -43,7 +43,7 @@ pub enum ToNode {
     },
     /// Look for new blocks.
     Poll,
-    /// Read the outbox.
+    /// Look for what there is to accept.
     Rescan,
     /// Compare everything.
     LookAtAll,
@@ -109,9 +109,7 @@ impl World {
                 self.tell(node, POLL, ToNode::Poll);
             }
             ToNode::Rescan => {
-                for (object, entry) in self.nodes[node].disk.outbox.clone() {
-                    self.take_in(node, object, entry);
-                }
+                self.look_for_pending(node);
                 self.tell(node, RESCAN, ToNode::Rescan);
             }
             ToNode::LookAtAll => self.look_at_all(node),
@@ -238,7 +236,7 @@ impl World {
                 changes.absorb(known.directory.apply(event));
             }
             let news = self.look(node, |scene| scene.look_at_changes(&changes));
-            self.hear(node, news);
+            self.hear(node, news, Turn::Between);
         }
         self.survey(node);
     }
@@ -264,20 +262,25 @@ impl World {
                 from.take(max).collect()
             };
             let (news, next) = self.look(node, |scene| scene.look_further(round, 4, held_from));
-            self.hear(node, news);
+            if !self.hear(node, news, Turn::of(round, next)) {
+                return;
+            }
             round = next;
         }
         self.survey(node);
     }
 
-    /// A mailbox that is full loses a hint, and then everything is compared.
-    pub(in crate::world) fn hear(&mut self, node: usize, news: News) {
+    /// A mailbox that is full loses a hint, and then everything is compared. Says whether it was taken.
+    fn hear(&mut self, node: usize, news: News, turn: Turn) -> bool {
         if !self.is_calm() && self.random.percent(5) {
             self.tell(node, Duration::from_secs(1), ToNode::LookAtAll);
-            return;
+            return false;
         }
         for (object, how) in news.settled {
             self.accept(node, AcceptEvent::Settled { object, how });
+        }
+        if turn.begins() {
+            self.replicate(node, ReplicateEvent::RoundBegins);
         }
         for object in news.unwanted {
             self.replicate(node, ReplicateEvent::Unwanted { object });
@@ -285,5 +288,9 @@ impl World {
         for (object, want) in news.wanted {
             self.replicate(node, ReplicateEvent::Wanted { object, want });
         }
+        if turn.ends() {
+            self.replicate(node, ReplicateEvent::RoundEnds);
+        }
+        true
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Duration;
 
 use super::{
     BAGS, CALM_FROM, CHAIN, Delivery, OBJECTS, WORKERS, World,
-    chain::{bag, root},
+    chain::{self, bag, root},
     node::Copy,
     shell::ToNode,
 };
@@ -153,14 +153,12 @@ impl World {
         }
     }
 
-    /// Not while the bag has pending objects: nobody but the bucket they were uploaded to accepts them.
     fn move_bag(&mut self, bag: BagId) {
-        if !self.chain.has_settled(bag) {
-            let again = Delivery::Trouble(Trouble::Move(bag));
-            return self.post(Duration::from_secs(2), again);
+        let of_bag = self.chain.directory.objects_of(bag);
+        if of_bag.filter(|known| !known.accepted).count() > 0 {
+            self.note("moved pending", || bag.to_string());
         }
-        let now = self.chain.assigned(bag);
-        let now: BTreeSet<_> = now.into_iter().map(StorageBucketId).collect();
+        let now = self.chain.planned(bag);
         let has_liar = self.has_liar();
         let next = some_buckets(&mut self.random, has_liar);
         self.note("moved", || format!("{bag} to {next:?}"));
@@ -171,7 +169,8 @@ impl World {
         });
     }
 
-    /// The client asks one of those that owe it, again and again, until one says 201 or it need not.
+    /// The client asks one of those that owe it, or owed it by what it knows, again and again, until one
+    /// says 201 or it need not.
     fn upload(&mut self, object: ObjectId) {
         let wait = Duration::from_secs(1) + self.random.millis(1_000);
         let again = Delivery::Trouble(Trouble::Upload(object));
@@ -186,10 +185,16 @@ impl World {
             return;
         }
         self.post(wait, again);
-        let assigned: Vec<u64> = self.chain.assigned(known.bag).into_iter().collect();
+        let by = self.random.below(2 * WORKERS) as usize;
+        let directory = match self.nodes.get(by) {
+            Some(node) => &node.directory,
+            None => &self.chain.directory,
+        };
+        let assigned: Vec<u64> = chain::assigned(directory, known.bag).into_iter().collect();
         let worker = assigned[self.random.below(assigned.len() as u64) as usize];
         let node = &self.nodes[worker as usize - 1];
-        let sees = node.directory.object(object).is_some();
+        let takes = chain::assigned(&node.directory, known.bag).contains(&worker);
+        let sees = takes && node.directory.object(object).is_some();
         if node.is_up && !node.is_liar && sees {
             self.note("upload", || format!("{object} to {worker}"));
             let delay = self.random.millis(300);

@@ -14,6 +14,7 @@ const LIMITS: Limits = Limits {
     batch_delay: Duration::from_millis(200),
     retry_delay: Duration::from_secs(1),
     retry_delay_max: Duration::from_secs(8),
+    step_in_delay: Duration::from_secs(60),
 };
 
 fn bag(n: u64) -> BagId {
@@ -267,4 +268,136 @@ fn the_back_off_grows_to_its_limit_and_success_ends_it() {
     core.handle(now, Event::Included { accepted });
     core.handle(now, stored(2, 1));
     assert_eq!(core.next_wakeup(), Some(now + LIMITS.batch_delay));
+}
+
+fn left_to_others(object: u64, bucket: u64, rank: u32) -> Event {
+    Event::LeftToOthers {
+        object: ObjectId(object),
+        bucket: StorageBucketId(bucket),
+        bag: bag(1),
+        rank,
+    }
+}
+
+#[test]
+fn what_was_not_uploaded_here_is_left_to_others_for_a_while() {
+    let now = Instant::now();
+    let mut core = Accept::new(LIMITS);
+    core.handle(now, left_to_others(1, 0, 0));
+    core.handle(now, left_to_others(2, 0, 1));
+    assert_eq!(core.depth(), 0, "it is not this node's affair yet");
+    let first = now + LIMITS.step_in_delay + LIMITS.batch_delay;
+    assert_eq!(core.next_wakeup(), Some(first));
+    // Told again, it waits no longer than before.
+    let later = now + Duration::from_secs(30);
+    assert!(core.handle(later, left_to_others(1, 0, 0)).is_empty());
+    assert_eq!(core.next_wakeup(), Some(first));
+    let effects = core.handle(first, Event::TimerFired);
+    assert_eq!(submitted(&prepare(&mut core, first, &effects)), [ids(&[1])]);
+    assert_eq!(core.depth(), 1);
+
+    // Another accepts the second before its time comes: nothing was ever written down.
+    let settled = Event::Settled {
+        object: ObjectId(2),
+        how: Settlement::Accepted,
+    };
+    assert!(core.handle(first, settled).is_empty());
+    let accepted = ids(&[1]);
+    core.handle(first, Event::Included { accepted });
+    assert_eq!(core.next_wakeup(), None);
+}
+
+#[test]
+fn an_upload_comes_before_what_is_left_to_others() {
+    let now = Instant::now();
+    let mut core = Accept::new(LIMITS);
+    core.handle(now, left_to_others(1, 0, 4));
+    core.handle(now, stored(1, 1));
+    assert_eq!(core.depth(), 1);
+    assert_eq!(core.next_wakeup(), Some(now + LIMITS.batch_delay));
+}
+
+#[test]
+fn a_bag_that_moves_within_this_node_takes_its_objects_along() {
+    let now = Instant::now();
+    let mut core = Accept::new(LIMITS);
+    core.handle(now, stored(1, 1));
+    let moved = Event::Stored {
+        object: ObjectId(1),
+        bucket: StorageBucketId(7),
+        bag: bag(2),
+    };
+    core.handle(now, moved);
+    let due = now + LIMITS.batch_delay;
+    let effects = core.handle(due, Event::TimerFired);
+    let effects = prepare(&mut core, due, &effects);
+    let [Effect::Submit { batch, .. }] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(
+        (batch[0].bucket, batch[0].bag),
+        (StorageBucketId(7), bag(2))
+    );
+}
+
+#[test]
+fn what_this_node_may_not_accept_any_more_leaves_the_outbox() {
+    let now = Instant::now();
+    let mut core = Accept::new(LIMITS);
+    core.handle(now, stored(1, 1));
+    let (object, how) = (ObjectId(1), Settlement::Moved);
+    let effects = core.handle(now, Event::Settled { object, how });
+    assert_eq!(effects, [Effect::Forget { object, how }]);
+    assert_eq!(core.next_wakeup(), None);
+}
+
+/// A bucket that may not accept, or an object that a lagging endpoint does not show, holds up nobody.
+#[test]
+fn what_is_refused_rests_ever_longer_and_the_rest_goes_on() {
+    let mut now = Instant::now();
+    let mut core = Accept::new(LIMITS);
+    let refused = Event::Stored {
+        object: ObjectId(1),
+        bucket: StorageBucketId(9),
+        bag: bag(1),
+    };
+    core.handle(now, refused);
+    let mut rests = Vec::new();
+    for other in 2..8 {
+        now = core.next_wakeup().unwrap();
+        let effects = core.handle(now, Event::TimerFired);
+        prepare(&mut core, now, &effects);
+        let accepted = BTreeSet::new();
+        let told = core.handle(now, Event::Included { accepted });
+        assert_eq!(told, [Effect::Diagnose]);
+        rests.push((core.next_wakeup().unwrap() - LIMITS.batch_delay - now).as_secs());
+        // An upload that comes meanwhile is accepted at once.
+        core.handle(now, stored(other, 1));
+        let soon = now + LIMITS.batch_delay;
+        assert_eq!(core.next_wakeup(), Some(soon));
+        let effects = core.handle(soon, Event::TimerFired);
+        let sent = submitted(&prepare(&mut core, soon, &effects));
+        assert_eq!(sent, [ids(&[other])]);
+        let accepted = ids(&[other]);
+        core.handle(soon, Event::Included { accepted });
+    }
+    assert_eq!(rests, [1, 2, 4, 8, 8, 8]);
+}
+
+#[test]
+fn what_an_old_block_does_not_show_is_not_forgotten_and_not_asked_for_at_once() {
+    let now = Instant::now();
+    let mut core = Accept::new(LIMITS);
+    core.handle(now, stored(1, 1));
+    let due = now + LIMITS.batch_delay;
+    core.handle(due, Event::TimerFired);
+    let states = states([(1, OnChain::NotShown)]);
+    let turn = turn(1);
+    assert!(
+        core.handle(due, Event::Prepared { turn, states })
+            .is_empty()
+    );
+    assert_eq!(core.depth(), 1);
+    let again = due + LIMITS.retry_delay + LIMITS.batch_delay;
+    assert_eq!(core.next_wakeup(), Some(again));
 }

@@ -494,3 +494,55 @@ fn who_announces_and_does_not_give_hides_nobody_else() {
     let next = core.handle(now, failed(1, 2, Failure::NotThere));
     assert_eq!(next, [fetch(1, 3)]);
 }
+
+/// The bag of a pending object that nobody announced was moved: those that owe it now do not have it.
+#[test]
+fn after_some_rounds_nodes_that_do_not_owe_a_pending_object_are_asked_too() {
+    let mut now = Instant::now();
+    let mut core = Replicate::new(LIMITS);
+    let Event::Wanted { object, mut want } = wanted(1, false, &[2]) else {
+        unreachable!();
+    };
+    want.elsewhere = Arc::new([source(3)].into());
+    core.handle(now, Event::Wanted { object, want });
+    let mut asked = Vec::new();
+    for _ in 0..8 {
+        now = core.next_wakeup().unwrap();
+        for effect in core.handle(now, Event::TimerFired) {
+            let Effect::Compare { source, bags } = effect else {
+                panic!("{effect:?}");
+            };
+            asked.push(source.0.to_string());
+            let objects = BTreeSet::new();
+            let nothing = Event::Compared {
+                source,
+                bags,
+                objects,
+            };
+            core.handle(now, nothing);
+        }
+    }
+    let elsewhere = asked.iter().filter(|root| **root == *source(3).0).count();
+    assert_eq!((asked.len(), elsewhere), (10, 2), "{asked:?}");
+}
+
+#[test]
+fn what_a_whole_round_does_not_tell_again_is_not_owed_any_more() {
+    let now = Instant::now();
+    let mut core = Replicate::new(LIMITS);
+    for object in 1..=3 {
+        core.handle(now, wanted(object, false, &[2]));
+    }
+    core.handle(now, Event::RoundBegins);
+    core.handle(now, wanted(2, false, &[2]));
+    assert_eq!(core.wanted(), 3);
+    core.handle(now, Event::RoundEnds);
+    assert!(core.wants(ObjectId(2)));
+    assert_eq!(core.wanted(), 1);
+    // A round that began anew tells all again.
+    core.handle(now, Event::RoundBegins);
+    core.handle(now, Event::RoundBegins);
+    core.handle(now, wanted(2, false, &[2]));
+    core.handle(now, Event::RoundEnds);
+    assert_eq!(core.wanted(), 1);
+}

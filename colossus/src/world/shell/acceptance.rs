@@ -1,13 +1,23 @@
 //! Batches of acceptances on their way to the chain and back.
 
-use shared::ids::{BagId, ObjectId, WorkerId};
+use shared::{
+    chain::directory::Directory,
+    ids::{BagId, ObjectId, WorkerId},
+};
 use tokio::time::Duration;
 
 use super::{SOON, ToNode};
 use crate::{
-    accept::core::{AcceptCall, Effect as AcceptEffect, Event as AcceptEvent, OnChain, Settlement},
+    accept::{
+        core::{AcceptCall, Effect as AcceptEffect, Event as AcceptEvent, Settlement},
+        duty::{self, Duty, Us},
+    },
     holdings::OutboxEntry,
-    world::{CHAIN, Delivery, World, chain::Transaction, node::Part},
+    world::{
+        CHAIN, Delivery, World,
+        chain::{Transaction, account, root},
+        node::Part,
+    },
 };
 
 /// How long a node waits for the end of a batch.
@@ -32,15 +42,13 @@ impl World {
         let event = if is_lost || !self.reaches(node, CHAIN) {
             AcceptEvent::PrepareFailed
         } else {
-            let state = |object| match self.chain.directory.object(object) {
-                Some(known) if known.accepted => OnChain::Accepted,
-                Some(_) => OnChain::Pending,
-                None => OnChain::Gone,
+            let state = |(object, bag)| {
+                let known = self.chain.directory.object(object);
+                let known = known.filter(|known| known.bag == bag);
+                let view = &self.nodes[node].directory;
+                (object, duty::state(view, object, known.as_ref()))
             };
-            let states = question
-                .into_iter()
-                .map(|(id, _)| (id, state(id)))
-                .collect();
+            let states = question.into_iter().map(state).collect();
             let turn = self.chain.turn(WorkerId(self.nodes[node].worker));
             AcceptEvent::Prepared { turn, states }
         };
@@ -94,6 +102,10 @@ impl World {
         }
         for (transaction, accepted) in self.chain.seal(replace, drop_pool) {
             let node = transaction.worker.0 as usize - 1;
+            let outbox = &self.nodes[node].disk.outbox;
+            if accepted.iter().any(|object| !outbox.contains_key(object)) {
+                self.note("stepped in", String::new);
+            }
             self.note("accepted", || {
                 format!("{accepted:?} by {}", transaction.worker)
             });
@@ -107,22 +119,63 @@ impl World {
         self.post(next, Delivery::Seal);
     }
 
+    /// As the actor looks for what there is to accept.
+    pub(in crate::world) fn look_for_pending(&mut self, node: usize) {
+        let uploaded = self.nodes[node].disk.outbox.clone();
+        for (object, entry) in &uploaded {
+            self.take_in(node, *object, *entry);
+        }
+        let known = &self.nodes[node];
+        let pending = known.directory.objects.pending().iter().copied();
+        let held = pending.filter(|id| known.disk.copies.contains_key(id));
+        let others: Vec<ObjectId> = held.filter(|id| !uploaded.contains_key(id)).collect();
+        for object in others {
+            let duty = self.with_us(node, |directory, us| duty::of_held(directory, us, object));
+            self.follow(node, object, duty);
+        }
+    }
+
+    fn with_us(&self, node: usize, of: impl FnOnce(&Directory, &Us<'_>) -> Duty) -> Duty {
+        let known = &self.nodes[node];
+        let us = Us {
+            buckets: &known.buckets(),
+            transactor: Some(account(known.worker)),
+        };
+        of(&known.directory, &us)
+    }
+
     /// As the actor does with an entry of the outbox.
     pub(in crate::world) fn take_in(&mut self, node: usize, object: ObjectId, entry: OutboxEntry) {
-        let known = self.nodes[node].directory.object(object);
-        if known.is_some_and(|known| known.accepted) {
-            let how = Settlement::Accepted;
-            self.accept(node, AcceptEvent::Settled { object, how });
+        let duty = self.with_us(node, |directory, us| {
+            duty::of_upload(directory, us, object, entry)
+        });
+        self.follow(node, object, duty);
+        if let Duty::Settled(how) = duty {
+            if how == Settlement::Moved {
+                self.note("handed over", || {
+                    format!("{object} by {}", root(node as u64 + 1))
+                });
+            }
             self.leave_outbox(node, object);
-            return;
         }
-        let (bucket, bag) = (entry.bucket, entry.bag);
-        let stored = AcceptEvent::Stored {
-            object,
-            bucket,
-            bag,
+    }
+
+    fn follow(&mut self, node: usize, object: ObjectId, duty: Duty) {
+        let event = match duty {
+            Duty::Accept { bucket, bag } => AcceptEvent::Stored {
+                object,
+                bucket,
+                bag,
+            },
+            Duty::StepIn { bucket, bag, rank } => AcceptEvent::LeftToOthers {
+                object,
+                bucket,
+                bag,
+                rank,
+            },
+            Duty::Settled(how) => AcceptEvent::Settled { object, how },
         };
-        self.accept(node, stored);
+        self.accept(node, event);
     }
 
     pub(in crate::world) fn leave_outbox(&mut self, node: usize, object: ObjectId) {
