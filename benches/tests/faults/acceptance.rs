@@ -247,7 +247,7 @@ async fn a_lapsed_role_is_reported_and_uploads_stay_safe() -> Result<()> {
     Ok(())
 }
 
-/// The bag of pending objects is moved away from the only bucket that has them: those that owe them then
+/// The bag of pending objects is moved away from the only node that has them: those that owe them then
 /// fetch them, one accepts them, and the first node is rid of its debt.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_pending_when_its_bag_is_moved_is_accepted_by_another() -> Result<()> {
@@ -266,7 +266,8 @@ async fn what_is_pending_when_its_bag_is_moved_is_accepted_by_another() -> Resul
     creator.upload_all(&first.root(), BUCKET, &all).await?;
     let (lead, bag) = (Signer::from_uri(LEAD)?, all[0].bag());
     let none = std::collections::BTreeSet::new;
-    let (add, remove) = (none(), [StorageBucketId(BUCKET)].into());
+    // Worker 1 has more than one of the five buckets.
+    let (add, remove) = (none(), [0, 3, 4].map(StorageBucketId).into());
     let call = Call::UpdateStorageBucketsForBag { bag, add, remove };
     creator.chain.submit(&lead, call).await?;
 

@@ -22,6 +22,11 @@ use tokio::time::{Duration, Instant};
 
 pub use super::words::{Admits, COMPARED_BAGS_MAX, Effect, Event, Failure, Limits, Source, Want};
 
+mod blame;
+
+pub(super) use blame::doubled;
+use blame::{Candidate, SourceState};
+
 /// Wants, sources, and what is under way.
 pub struct Replicate {
     limits: Limits,
@@ -77,24 +82,6 @@ impl Flight {
             Self::Whole { hash, .. } | Self::Ranges { hash } => *hash,
         }
     }
-}
-
-#[derive(Default)]
-struct Candidate {
-    /// It said that it holds the object.
-    holds: bool,
-    failures: u32,
-    not_before: Option<Instant>,
-}
-
-#[derive(Default)]
-struct SourceState {
-    in_flight: usize,
-    /// Failures in a row that were its own fault.
-    failures: u32,
-    not_before: Option<Instant>,
-    /// How long a whole fetch takes, as measured.
-    latency: Duration,
 }
 
 /// A bag with wants that nobody is known to hold.
@@ -670,15 +657,6 @@ impl WantState {
     }
 }
 
-impl Candidate {
-    /// It failed: it is asked again later, and later each time.
-    fn rest(&mut self, now: Instant, limits: &Limits) {
-        let delay = doubled(limits.retry_delay, self.failures, limits.retry_delay_max);
-        self.failures = self.failures.saturating_add(1);
-        self.not_before = Some(now + delay);
-    }
-}
-
 /// The candidates that may be asked and when, best first: the earliest; of those that can be asked
 /// now, one that is known to hold the object, with the fewest failures, the quickest for its load.
 fn ranked_candidates(
@@ -706,11 +684,6 @@ fn ranked_candidates(
         .into_iter()
         .map(|((at, ..), source)| (at, source.clone()))
         .collect()
-}
-
-/// A delay after so many failures before the last.
-pub(super) fn doubled(delay: Duration, times: u32, max: Duration) -> Duration {
-    (delay * 2u32.saturating_pow(times.min(16))).min(max)
 }
 
 #[cfg(test)]

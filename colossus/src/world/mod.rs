@@ -15,6 +15,7 @@
 //! | [`shell`] | what the actors do: carries out what the cores decide |
 //! | [`trouble`] | clients, the lead, and what goes wrong |
 //! | [`check`] | what must hold |
+//! | [`fault`] | what is done wrong on purpose, to see that it is found |
 //!
 //! A seed that fails prints what happened. Run it alone with `COLOSSUS_WORLD_SEED=<seed>`; more seeds
 //! with `COLOSSUS_WORLD_SEEDS=<count>`.
@@ -31,11 +32,13 @@ use crate::replicate::random::Random;
 
 mod chain;
 mod check;
+mod fault;
 mod node;
 mod shell;
 mod trouble;
 
 use chain::{ModelChain, Transaction};
+use fault::Fault;
 use node::{Node, Part};
 use shell::ToNode;
 use trouble::Trouble;
@@ -93,6 +96,8 @@ pub struct World {
     cut: BTreeMap<(usize, usize), Duration>,
     /// Prints what happens.
     trace: bool,
+    /// What is done wrong on purpose.
+    fault: Option<Fault>,
     /// What happened, in numbers.
     seen: BTreeMap<&'static str, u64>,
 }
@@ -101,7 +106,7 @@ pub struct World {
 const CHAIN: usize = usize::MAX;
 
 impl World {
-    fn new(seed: u64, trace: bool) -> Self {
+    fn new(seed: u64, trace: bool, fault: Option<Fault>) -> Self {
         let (start, mut random) = (Instant::now(), Random(seed));
         let has_liar = random.percent(50);
         let bags: Vec<BTreeSet<StorageBucketId>> = (0..BAGS)
@@ -122,6 +127,7 @@ impl World {
             acknowledged: BTreeSet::new(),
             cut: BTreeMap::new(),
             trace,
+            fault,
             seen: BTreeMap::new(),
         };
         world.post(Duration::from_secs(1), Delivery::Seal);
@@ -130,6 +136,10 @@ impl World {
         }
         world.plan_trouble();
         world
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
     }
 
     fn is_calm(&self) -> bool {
@@ -219,13 +229,13 @@ impl World {
 /// Runs one world; says what happened in it.
 fn run(seed: u64) -> BTreeMap<&'static str, u64> {
     let quiet = std::panic::catch_unwind(|| {
-        let mut world = World::new(seed, false);
+        let mut world = World::new(seed, false, None);
         world.run();
         world.seen
     });
     quiet.unwrap_or_else(|_| {
         println!("seed {seed} fails; this is what happens:");
-        World::new(seed, true).run();
+        World::new(seed, true, None).run();
         panic!("seed {seed} failed once and not again: something is not of the seed");
     })
 }

@@ -1,7 +1,7 @@
 //! What the actors do: carries out what the cores decide, over lines that fail, and tells them how it
 //! ended.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use shared::ids::{BagId, ObjectId, WorkerId};
 use tokio::time::Duration;
@@ -9,6 +9,7 @@ use tokio::time::Duration;
 use super::{
     CHAIN, Delivery, World,
     chain::{hash, root},
+    fault::Fault,
     node::{Copy, Part},
 };
 use crate::{
@@ -285,10 +286,13 @@ impl World {
         for object in news.unwanted {
             self.replicate(node, ReplicateEvent::Unwanted { object });
         }
-        for (object, want) in news.wanted {
+        for (object, mut want) in news.wanted {
+            if self.has(Fault::OnlyDebtorsAsked) {
+                want.elsewhere = Arc::default();
+            }
             self.replicate(node, ReplicateEvent::Wanted { object, want });
         }
-        if turn.ends() {
+        if turn.ends() && !self.has(Fault::DeletionUnheard) {
             self.replicate(node, ReplicateEvent::RoundEnds);
         }
         true

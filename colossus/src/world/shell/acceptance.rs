@@ -16,6 +16,7 @@ use crate::{
     world::{
         CHAIN, Delivery, World,
         chain::{Transaction, account, root},
+        fault::Fault,
         node::Part,
     },
 };
@@ -58,6 +59,10 @@ impl World {
 
     pub(in crate::world) fn submit(&mut self, node: usize, nonce: u64, batch: Vec<AcceptCall>) {
         let ticket = self.nodes[node].ticket;
+        let nonce = match self.has(Fault::TurnTakenLast) {
+            true => self.chain.turn(WorkerId(self.nodes[node].worker)).nonce,
+            false => nonce,
+        };
         let event = AcceptEvent::SubmitFailed;
         self.tell(node, SUBMIT_TIMEOUT, ToNode::BatchEnds { ticket, event });
         let transaction = Transaction {
@@ -161,6 +166,9 @@ impl World {
     }
 
     fn follow(&mut self, node: usize, object: ObjectId, duty: Duty) {
+        if self.has(Fault::NobodyStepsIn) && matches!(duty, Duty::StepIn { .. }) {
+            return;
+        }
         let event = match duty {
             Duty::Accept { bucket, bag } => AcceptEvent::Stored {
                 object,

@@ -15,6 +15,7 @@ use crate::{
     world::{
         World,
         chain::{hash, root},
+        fault::Fault,
         node::{Copy, Part},
     },
 };
@@ -95,10 +96,8 @@ impl World {
         let proves = |worker: &WorkerId| {
             let index = worker.0 as usize - 1;
             let other = &self.nodes[index];
-            other.is_up
-                && self.reaches(node, index)
-                && other.serves(object)
-                && other.has_good(object)
+            let gives = other.is_up && self.reaches(node, index) && other.serves(object);
+            gives && other.has_good(object) || self.has(Fault::ProofLeftOut)
         };
         workers.filter(proves).collect()
     }
