@@ -128,19 +128,17 @@ impl Holdings {
         let objects: Table<ObjectId, Record> = database.table("objects")?;
         let outbox = database.table("outbox")?;
         let taken = database.table("taken")?;
-        let mut index = Index::default();
-        for entry in objects.scan() {
+        let index = Index::read(objects.scan().map(|entry| {
             let (object, record) = entry?;
+            let Record { hash, size, .. } = record;
             let media_type = interned(&record.media_type);
-            index.insert(
-                object,
-                Held {
-                    hash: record.hash,
-                    size: record.size,
-                    media_type,
-                },
-            );
-        }
+            let held = Held {
+                hash,
+                size,
+                media_type,
+            };
+            Ok::<_, TableError>((object, held))
+        }))?;
         let stripes = std::array::from_fn(|_| tokio::sync::Mutex::new(()));
         let inner = Inner {
             blobs,

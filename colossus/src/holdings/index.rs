@@ -15,6 +15,24 @@ pub(super) struct Index {
 }
 
 impl Index {
+    /// An index of all that a table has, in the table's order. By hash it is sorted once and its pages
+    /// are full, which ascending ids alone would not bring about.
+    pub(super) fn read<E>(
+        objects: impl Iterator<Item = Result<(ObjectId, Held), E>>,
+    ) -> Result<Self, E> {
+        let (mut index, mut by_hash) = (Self::default(), Vec::new());
+        for entry in objects {
+            let (object, held) = entry?;
+            if index.held.insert(object, held).is_none() {
+                by_hash.push((first_bytes(held.hash), object));
+                index.bytes += held.size;
+            }
+        }
+        by_hash.sort_unstable();
+        index.by_hash = by_hash.into_iter().map(|key| (key, ())).collect();
+        Ok(index)
+    }
+
     pub(super) fn get(&self, object: ObjectId) -> Option<Held> {
         self.held.get(object).copied()
     }
@@ -118,6 +136,14 @@ mod tests {
             let objects: Vec<_> = index.objects_of(hash(n)).collect();
             assert_eq!(objects, [ObjectId(n), ObjectId(n + 12)]);
             assert_eq!(index.blob_from(hash(n)), Some((hash(n), n)));
+        }
+        let all = index
+            .iter()
+            .map(|(object, held)| Ok::<_, ()>((object, *held)));
+        let read = Index::read(all).unwrap();
+        assert_eq!((read.len(), read.bytes()), (index.len(), index.bytes()));
+        for n in 0..12 {
+            assert!(read.objects_of(hash(n)).eq(index.objects_of(hash(n))));
         }
         assert_eq!(index.remove(ObjectId(4)).map(|(_, last)| last), Some(false));
         assert_eq!(index.blob_from(hash(4)), Some((hash(4), 4)));
