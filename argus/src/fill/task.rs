@@ -14,7 +14,7 @@ use shared::{
 use tokio::{
     sync::oneshot,
     task::spawn_blocking,
-    time::{Duration, sleep},
+    time::{Duration, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +32,9 @@ use crate::{
 
 /// How long the keeper may take to make room. It waits for the disk at most.
 const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a fill waits for its first viewer to say where it stands.
+const FIRST_VIEWER_WAIT: Duration = Duration::from_millis(5);
 
 /// A fill that has not started.
 pub struct Fill {
@@ -139,6 +142,10 @@ impl Running {
         let mut flush = tokio::time::interval(flush_every.max(Duration::from_millis(100)));
         flush.reset();
         let object = self.fill.object.clone();
+        // The viewer for whom this began says in a moment where it stands, and that comes first.
+        if self.fill.ahead.is_none() && object.cursors().is_empty() {
+            let _in_time = timeout(FIRST_VIEWER_WAIT, object.cursors().called()).await;
+        }
         let mut event = Event::Woken;
         loop {
             if let Some(result) = self.step(event).await {
