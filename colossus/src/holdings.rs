@@ -446,4 +446,6 @@ async fn blocking<T: Send + 'static>(
 }
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod tests;

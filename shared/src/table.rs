@@ -93,6 +93,43 @@ impl TableError {
 pub struct Database {
     sled: sled::Db,
     dir: Arc<Path>,
+    /// Only in tests.
+    watch: Option<Arc<dyn Watch>>,
+}
+
+/// A change of a database that is about to be made.
+#[derive(Debug, Clone, Copy)]
+pub enum Change<'a> {
+    /// A key gets a value.
+    Put {
+        /// The table's name.
+        table: &'a str,
+        /// As in [`Key`].
+        key: &'a [u8],
+        /// JSON.
+        value: &'a [u8],
+    },
+    /// A key loses its value.
+    Remove {
+        /// The table's name.
+        table: &'a str,
+        /// As in [`Key`].
+        key: &'a [u8],
+    },
+    /// A table loses all its entries.
+    Clear {
+        /// Its name.
+        table: &'a str,
+    },
+    /// All changes before become durable.
+    Flush,
+}
+
+/// Is told of every change before it is made and may refuse it, so that tests can let each of them
+/// fail or be the last before a crash.
+pub trait Watch: Send + Sync + 'static {
+    /// Before a change.
+    fn before(&self, change: Change<'_>) -> std::io::Result<()>;
 }
 
 impl Database {
@@ -116,6 +153,7 @@ impl Database {
             Ok(Ok(sled)) => Ok(Self {
                 sled,
                 dir: dir.into(),
+                watch: None,
             }),
             Ok(Err(error)) => Err(failure(dir, error)),
             Err(_) => {
@@ -124,6 +162,23 @@ impl Database {
                     dir: dir.into(),
                     reason,
                 })
+            }
+        }
+    }
+
+    /// The same database, of whose changes somebody is told who may refuse them: those made by this
+    /// handle and by tables opened from it.
+    pub fn watched(mut self, watch: Arc<dyn Watch>) -> Self {
+        self.watch = Some(watch);
+        self
+    }
+
+    fn tell(&self, change: Change<'_>) -> Result<(), TableError> {
+        match &self.watch {
+            None => Ok(()),
+            Some(watch) => {
+                let told = watch.before(change);
+                told.map_err(|error| failure(&self.dir, error.into()))
             }
         }
     }
@@ -160,6 +215,7 @@ impl Database {
 
     /// [`flush`](Self::flush) for callers that are on the blocking pool already.
     pub fn flush_blocking(&self) -> Result<(), TableError> {
+        self.tell(Change::Flush)?;
         self.sled
             .flush()
             .map(drop)
@@ -215,18 +271,23 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
             table: self.name.to_string(),
             source,
         })?;
+        let key = key.to_key();
+        self.database.tell(Change::Put {
+            table: &self.name,
+            key: &key,
+            value: &bytes,
+        })?;
         self.tree
-            .insert(key.to_key(), bytes)
+            .insert(key, bytes)
             .map(drop)
             .map_err(|error| self.failure(error))
     }
 
     /// Take a key's value away. Says whether it had one.
     pub fn remove(&self, key: &K) -> Result<bool, TableError> {
-        let removed = self
-            .tree
-            .remove(key.to_key())
-            .map_err(|error| self.failure(error))?;
+        let (table, key) = (&*self.name, key.to_key());
+        self.database.tell(Change::Remove { table, key: &key })?;
+        let removed = self.tree.remove(key).map_err(|error| self.failure(error))?;
         Ok(removed.is_some())
     }
 
@@ -253,6 +314,8 @@ impl<K: Key, V: Serialize + DeserializeOwned> Table<K, V> {
 
     /// Remove all entries.
     pub fn clear(&self) -> Result<(), TableError> {
+        let table = &*self.name;
+        self.database.tell(Change::Clear { table })?;
         self.tree.clear().map_err(|error| self.failure(error))
     }
 

@@ -20,6 +20,7 @@
 //! | [`error`] | [`BlobError`]: what went wrong, and whose fault it is |
 //! | [`space`] | [`Space`]: how much room there is |
 //! | [`disk`] | [`Disk`]: the few operations that change the disk, to be replaced in tests |
+//! | [`crashing`] | [`CrashingDisk`](crashing::CrashingDisk): a disk for tests whose power is cut |
 //!
 //! # On disk
 //!
@@ -49,6 +50,7 @@
 //! Files are the truth; any index over them can be rebuilt by [`BlobStore::list`].
 
 pub mod checkpoint;
+pub mod crashing;
 mod dirs;
 pub mod disk;
 pub mod error;

@@ -13,7 +13,8 @@ use parking_lot::Mutex;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{
-    crash_tests::{CrashingDisk, scratch_dir},
+    crash_tests::scratch_dir,
+    crashing::CrashingDisk,
     tests::{assert_whole, data},
     *,
 };
@@ -276,7 +277,7 @@ async fn many_lives(size: usize, any_order: bool, steps_max: usize, seed: u64) -
             .flatten()
             .map(|entry| entry.unwrap().path());
         let dirs: Vec<_> = shards.chain([uploads(dir.path())]).collect();
-        let disk = Arc::new(CrashingDisk::power_on(dirs));
+        let disk = Arc::new(CrashingDisk::power_on(dirs).unwrap());
         let store = BlobStore::open_on(dir.path(), disk.clone()).unwrap();
         disk.crash_after(random.random_range(0..steps_max));
         let lived = life.live(&store, random).await;
@@ -296,7 +297,8 @@ async fn many_lives(size: usize, any_order: bool, steps_max: usize, seed: u64) -
         crashes += 1;
         let after = scratch_dir();
         fs::create_dir(uploads(after.path())).unwrap();
-        disk.after_crash(dir.path(), after.path(), any_order, random);
+        disk.after_crash(dir.path(), after.path(), any_order, random)
+            .unwrap();
         dir = after;
     }
 }
@@ -316,7 +318,7 @@ async fn an_upload_that_crashes_again_and_again_ends_whole() {
 async fn a_crash_while_an_upload_begins_leaves_no_files_for_long() {
     for steps in 0..8 {
         let before = scratch_dir();
-        let disk = Arc::new(CrashingDisk::power_on([]));
+        let disk = Arc::new(CrashingDisk::power_on([]).unwrap());
         let store = BlobStore::open_on(before.path(), disk.clone()).unwrap();
         disk.crash_after(steps);
         let begun = store.begin_resumable(
@@ -330,7 +332,8 @@ async fn a_crash_while_an_upload_begins_leaves_no_files_for_long() {
             let after = scratch_dir();
             fs::create_dir(uploads(after.path())).unwrap();
             let random = &mut StdRng::seed_from_u64(seed);
-            disk.after_crash(before.path(), after.path(), true, random);
+            disk.after_crash(before.path(), after.path(), true, random)
+                .unwrap();
             let store = BlobStore::open(after.path()).unwrap();
             let kept = store.resumables().unwrap().len();
             assert!(kept == 1 || !acknowledged);
