@@ -68,7 +68,7 @@ pub struct Shelf {
     dir: PathBuf,
     /// Objects whose maps are to be believed: noted at an orderly stop, or written since.
     proven: Mutex<HashSet<Content>>,
-    _lock: File,
+    lock: File,
 }
 
 /// An object found on disk.
@@ -137,7 +137,7 @@ impl Shelf {
         let shelf = Self {
             dir: dir.to_owned(),
             proven: Mutex::new(proven),
-            _lock: lock,
+            lock,
         };
         let found = shelf.scan(&order)?;
         Ok((shelf, found))
@@ -281,8 +281,8 @@ impl Shelf {
         Ok(())
     }
 
-    /// Notes an orderly stop, with the contents from the least to the most recently used. Call it
-    /// after everything has been saved.
+    /// Notes an orderly stop, with the contents from the least to the most recently used, and leaves
+    /// the directory to whoever opens it next. Call it after everything has been saved.
     pub fn mark_stopped(&self, order: &[Content]) -> Result<(), ShelfError> {
         let proven = self.proven.lock();
         let line = |content: &Content| {
@@ -290,7 +290,10 @@ impl Shelf {
             format!("{content}{mark}\n")
         };
         let lines: String = order.iter().map(line).collect();
-        self.write_atomically(&self.dir.join("stopped"), lines.as_bytes())
+        self.write_atomically(&self.dir.join("stopped"), lines.as_bytes())?;
+        // Readers on their way out may hold the shelf for a while; they only read.
+        let unlocked = self.lock.unlock();
+        unlocked.map_err(ShelfError::at("cannot unlock", &self.dir.join("lock")))
     }
 
     fn path(&self, content: &Content, suffix: &str) -> PathBuf {

@@ -116,7 +116,9 @@ async fn the_end_of_a_large_object_makes_room_and_its_beginning_is_still_served(
     let objects: Vec<(u64, Vec<u8>)> = (1..4).map(|id| (id, content(id, 20 * MIB))).collect();
     let origin = Origin::start(Manner::Honest, &objects);
     let mut setup = Setup::new(&[&origin], &objects);
-    setup.cache_limit = 30 * MIB as u64;
+    // Room for two and a quarter: whether the second is still being read when the third comes or not,
+    // the first gives the most of what it has and not all of it.
+    setup.cache_limit = 45 * MIB as u64;
     let edge = setup.start().await;
     for (id, bytes) in &objects {
         assert!(edge.get(id).await.body == *bytes, "{id}");
@@ -125,17 +127,13 @@ async fn the_end_of_a_large_object_makes_room_and_its_beginning_is_still_served(
         assert!(on_disk <= setup.cache_limit, "{on_disk} bytes on disk");
     }
     assert_eq!(edge.status().await["objectsInCache"], 3);
-    let before = origin.data_bytes();
-    for (id, bytes) in &objects[..2] {
-        let head = edge.ask("HEAD", id, &[]).await.unwrap();
-        assert_eq!(head.header("x-cache"), "pending", "a part of {id}");
-        let got = edge.range(id, "bytes=1000-2000000").await;
-        assert!(got.body == bytes[1000..=2_000_000]);
-    }
-    // What came meanwhile is the rest that fills go on with, not the beginnings.
-    edge.node.stop().await;
-    assert!(origin.data_bytes() - before <= 36 * MIB as u64);
+    let head = edge.ask("HEAD", 1, &[]).await.unwrap();
+    assert_eq!(head.header("x-cache"), "pending", "a part of it");
+    // What is there is served without a source.
     origin.stop().await;
+    let got = edge.range(1, "bytes=1000-2000000").await;
+    assert!(got.body == objects[0].1[1000..=2_000_000]);
+    edge.node.stop().await;
 
     // After a restart the same parts are there, and the whole can be had again.
     let origin = Origin::start(Manner::Honest, &objects);
