@@ -23,11 +23,13 @@ use shared::{
 use crate::history::History;
 
 mod index;
+mod kept;
 mod pins;
 mod release;
 mod taken;
 
 use index::Index;
+pub use kept::OpenFiles;
 pub use pins::Pin;
 pub use release::Released;
 pub use taken::Taken;
@@ -111,6 +113,7 @@ struct Inner {
     taken: Table<ObjectId, Taken>,
     index: RwLock<Index>,
     pins: Arc<pins::Pins>,
+    kept: OpenFiles,
     history: History,
     stripes: [tokio::sync::Mutex<()>; LOCK_STRIPES],
 }
@@ -147,6 +150,7 @@ impl Holdings {
             taken,
             index: RwLock::new(index),
             pins: Arc::default(),
+            kept: OpenFiles::default(),
             history: History::open(database)?,
             stripes,
         };
@@ -196,6 +200,11 @@ impl Holdings {
     /// The files of an object that is held.
     pub async fn open_files(&self, held: &Held) -> Result<Option<Stored>, BlobError> {
         self.inner.blobs.get(&held.hash).await
+    }
+
+    /// The files that were read last and are still open.
+    pub fn kept(&self) -> &OpenFiles {
+        &self.inner.kept
     }
 
     /// What happened to each object.
@@ -407,6 +416,8 @@ impl Holdings {
             }
             holdings.inner.objects.put(&object, &record)?;
             holdings.inner.objects.database().flush_blocking()?;
+            // It may have taken the place of a damaged one.
+            holdings.inner.kept.close(&held.hash);
             holdings.inner.index.write().insert(object, held);
             Ok(held)
         })

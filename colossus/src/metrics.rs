@@ -92,6 +92,10 @@ pub struct Metrics {
     pub scrub_overdue: IntGauge,
     /// Blobs damaged and not mended yet.
     pub objects_errored: IntGauge,
+    /// Answers begun, by where their files came from (`kept`: still open and in memory; `opened`).
+    pub answers_begun: IntCounterVec,
+    /// Objects whose files are kept open.
+    pub open_objects: IntGauge,
     /// Answers that would have held damaged bytes, by where they ended (`start`: before the head;
     /// `body`: broken off).
     pub served_damage: IntCounterVec,
@@ -237,6 +241,13 @@ impl Metrics {
                 "storage_objects_errored",
                 "Blobs damaged and not mended yet",
             )?,
+            answers_begun: make.counters(
+                "storage_answers_begun_total",
+                "Answers with an object begun, by where its files came from",
+                &["files"],
+            )?,
+            open_objects: make
+                .gauge("storage_open_objects", "Objects whose files are kept open")?,
             served_damage: {
                 let met = make.counters(
                     "storage_damage_met_total",

@@ -25,6 +25,13 @@ impl Pins {
     }
 }
 
+impl Pin {
+    /// Of which blob.
+    pub fn hash(&self) -> ContentHash {
+        self.hash
+    }
+}
+
 impl Drop for Pin {
     fn drop(&mut self) {
         let mut pins = self.pins.0.lock();

@@ -45,6 +45,7 @@ impl Holdings {
             return Err(error);
         }
         if was_last {
+            self.inner.kept.close(&hash);
             self.inner.blobs.remove(&hash).await?;
         }
         Ok(released)

@@ -26,7 +26,7 @@ use tokio::time::Duration;
 
 use super::errors;
 use crate::{
-    holdings::{self, Held},
+    holdings::{self, Held, Holdings},
     node::{Node, hint, now_ms},
     scrub::{actor::Noted, examine::Damage},
 };
@@ -96,14 +96,51 @@ impl Reading {
         content: Content,
         first: Option<ByteRange>,
     ) -> Result<Opened, OpenError> {
-        let held = self.held;
+        let begun = &self.node.metrics.answers_begun;
+        if let Some(opened) = self.open_again(content, first) {
+            begun.with_label_values(&["kept"]).inc();
+            return Ok(opened);
+        }
+        begun.with_label_values(&["opened"]).inc();
+        self.open_anew(content, first).await
+    }
+
+    /// With files that are still open and bytes that are in memory, without waiting for anything.
+    /// `None` if that is not so, and for whatever does not prove right: then it is looked at anew.
+    fn open_again(&self, content: Content, first: Option<ByteRange>) -> Option<Opened> {
+        let holdings = &self.node.holdings;
+        if holdings.blobs().is_part_out() {
+            // Nobody knows whether these lie there.
+            holdings.kept().close_all();
+            return None;
+        }
+        let files = holdings.kept().get(&self.held.hash)?;
+        let begun = match first {
+            Some(range) => Some(ProvenBody::begun_now(files.clone(), content, range)?),
+            None => None,
+        };
+        Some(self.opened(files, content, begun))
+    }
+
+    async fn open_anew(
+        &self,
+        content: Content,
+        first: Option<ByteRange>,
+    ) -> Result<Opened, OpenError> {
+        let (reading, held) = (self.clone(), self.held);
         let open = move |blobs: &BlobStore| {
-            let files = Arc::new(open_files(blobs, &held)?);
+            let holdings = &reading.node.holdings;
+            let turn = holdings.kept().turn();
+            let files = Arc::new(open_files(blobs, &held, holdings)?);
             let fetch = first.and_then(|range| files.fetch(content, range));
             let begun = match &fetch {
                 None => begin(&files, content, first)?,
                 Some(_) => None,
             };
+            // What lies far away is read ahead for one reader.
+            if !files.is_far() {
+                holdings.kept().keep(turn, &reading.pin, &files);
+            }
             Ok((files, begun, fetch))
         };
         let (files, mut begun, fetch) = self.on_pool(open).await?;
@@ -112,12 +149,16 @@ impl Reading {
             let near = files.clone();
             begun = self.on_pool(move |_| begin(&near, content, first)).await?;
         }
-        Ok(Opened {
+        Ok(self.opened(files, content, begun))
+    }
+
+    fn opened(&self, files: Arc<Proven>, content: Content, first: Option<ProvenBody>) -> Opened {
+        Opened {
             files,
             content,
-            first: begun,
+            first,
             reading: self.clone(),
-        })
+        }
     }
 
     /// Reads on the pool. What looks like damage is none when the place where it lies is out.
@@ -163,6 +204,7 @@ impl Reading {
     async fn note(&self, damage: Damage, at: &'static str) {
         let metrics = &self.node.metrics;
         let Held { hash, size, .. } = self.held;
+        self.node.holdings.kept().close(&hash);
         let (book, blobs) = (self.node.damage.clone(), self.node.holdings.blobs().clone());
         let noting = move || {
             // Where it lies is out, or broke off the answer: nothing is known of the object.
@@ -201,12 +243,13 @@ impl Reading {
     }
 }
 
-fn open_files(blobs: &BlobStore, held: &Held) -> Result<Proven, OpenError> {
+fn open_files(blobs: &BlobStore, held: &Held, holdings: &Holdings) -> Result<Proven, OpenError> {
     let files = blobs.files_to_prove(&held.hash).map_err(OpenError::Blob)?;
     let data = files.data.ok_or(OpenError::Missing)?;
     let outboard = files.outboard.map(|file| Box::new(file) as Box<dyn ReadAt>);
     let proven = Proven::open(held.hash, held.size, Box::new(data), outboard);
-    proven.map_err(OpenError::Damaged)
+    let proven = proven.map_err(OpenError::Damaged)?;
+    Ok(proven.keeping(holdings.kept().segments()))
 }
 
 /// The answer's first bytes. Blocks.

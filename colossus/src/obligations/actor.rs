@@ -222,6 +222,8 @@ impl ObligationsActor {
             .with_label_values(&["stored"])
             .set(objects as i64);
         self.metrics.bytes.set(bytes as i64);
+        let open = self.holdings.kept().objects();
+        self.metrics.open_objects.set(open as i64);
     }
 }
 

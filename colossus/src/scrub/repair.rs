@@ -130,6 +130,8 @@ impl Repairer {
         findings: u64,
         left: Damage,
     ) -> Result<bool, RepairError> {
+        // Its files may be others now.
+        self.holdings.kept().close(&hash);
         let book = self.book.clone();
         blocking(move || Ok(book.settle(hash, findings, left)?)).await
     }

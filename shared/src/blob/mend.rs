@@ -84,6 +84,10 @@ impl ReadAt for RawFile {
         Self::read_exact_at(self, buffer, position)
     }
 
+    fn is_far(&self) -> bool {
+        matches!(self.bytes, RawBytes::Remote(_))
+    }
+
     fn fetch(&self, position: u64, len: u64) -> Option<BoxFuture<'static, ()>> {
         match &self.bytes {
             RawBytes::File(_) => None,

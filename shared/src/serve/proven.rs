@@ -21,6 +21,10 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::task::spawn_blocking;
 
+mod segments;
+
+pub use segments::Segments;
+
 use super::body::{COLD_SLICE_BYTES, WARM_SLICE_BYTES, read_now};
 use crate::{
     hash::ContentHash,
@@ -93,6 +97,11 @@ pub trait ReadAt: fmt::Debug + Send + Sync {
     /// Fills the buffer; an error when the bytes end before. Blocks.
     fn read_exact_at(&self, buffer: &mut [u8], position: u64) -> io::Result<()>;
 
+    /// Do they lie so far away that they have to be fetched?
+    fn is_far(&self) -> bool {
+        false
+    }
+
     /// What brings bytes from this position on near, when they lie so far away that no thread should
     /// wait for them. What goes wrong the read that follows meets.
     fn fetch(&self, _position: u64, _len: u64) -> Option<BoxFuture<'static, ()>> {
@@ -120,6 +129,7 @@ pub struct Proven {
     data: Box<dyn ReadAt>,
     outboard: Option<Box<dyn ReadAt>>,
     top: Top,
+    segments: Option<Arc<Segments>>,
 }
 
 /// What of an object a body gives.
@@ -169,12 +179,24 @@ impl Proven {
             data,
             outboard,
             top,
+            segments: None,
         })
+    }
+
+    /// Keeps what of the outboard has been checked there, for other answers.
+    pub fn keeping(mut self, segments: Arc<Segments>) -> Self {
+        self.segments = Some(segments);
+        self
     }
 
     /// Where everything lies.
     pub fn layout(&self) -> Layout {
         self.top.layout()
+    }
+
+    /// Does data lie so far away that it has to be fetched?
+    pub fn is_far(&self) -> bool {
+        self.data.is_far()
     }
 
     /// What brings the bytes from the beginning of a range on near, if they lie far away: see
@@ -204,7 +226,7 @@ enum Patience {
 struct Reader {
     files: Arc<Proven>,
     content: Content,
-    segment: Option<Segment>,
+    segment: Option<Arc<Segment>>,
 }
 
 impl Reader {
@@ -319,10 +341,29 @@ impl Reader {
 
     /// The chaining values of a segment, checked; `None` if they need the disk.
     fn segment(&mut self, index: u64, patience: Patience) -> Result<Option<&Segment>, Unproven> {
-        if self.segment.as_ref().map(Segment::index) != Some(index) {
-            self.segment = self.load(index, patience)?;
+        if self.segment.as_ref().map(|segment| segment.index()) != Some(index) {
+            self.segment = self.kept_or_loaded(index, patience)?;
         }
-        Ok(self.segment.as_ref())
+        Ok(self.segment.as_deref())
+    }
+
+    fn kept_or_loaded(
+        &self,
+        index: u64,
+        patience: Patience,
+    ) -> Result<Option<Arc<Segment>>, Unproven> {
+        let Some(kept) = &self.files.segments else {
+            return Ok(self.load(index, patience)?.map(Arc::new));
+        };
+        let hash = self.files.top.hash();
+        if let Some(segment) = kept.get(hash, index) {
+            return Ok(Some(segment));
+        }
+        let loaded = self.load(index, patience)?.map(Arc::new);
+        if let Some(segment) = &loaded {
+            kept.put(hash, segment);
+        }
+        Ok(loaded)
     }
 
     fn load(&self, index: u64, patience: Patience) -> Result<Option<Segment>, Unproven> {
@@ -397,11 +438,25 @@ impl ProvenBody {
     /// the server sends no head. Blocks: for the pool.
     pub fn begun(files: Arc<Proven>, content: Content, range: ByteRange) -> Result<Self, Unproven> {
         let mut body = Self::new(files, content, range);
-        let want = body.left().min(WARM_SLICE_BYTES) as usize;
+        body.begin(Patience::Disk)?;
+        Ok(body)
+    }
+
+    /// The same if it needs no disk; `None` also for what does not prove right at once.
+    pub fn begun_now(files: Arc<Proven>, content: Content, range: ByteRange) -> Option<Self> {
+        let mut body = Self::new(files, content, range);
+        body.begin(Patience::None)
+            .is_ok_and(|begun| begun)
+            .then_some(body)
+    }
+
+    /// Reads the first piece; says whether that is all of it.
+    fn begin(&mut self, patience: Patience) -> Result<bool, Unproven> {
+        let want = self.left().min(WARM_SLICE_BYTES) as usize;
         let mut first = Bytes::new();
-        while let Some(reader) = body.reader.as_mut().filter(|_| first.len() < want) {
-            let (position, left) = (body.position + first.len() as u64, want - first.len());
-            let Some(more) = reader.read(position, left as u64, Patience::Disk)? else {
+        while let Some(reader) = self.reader.as_mut().filter(|_| first.len() < want) {
+            let (position, left) = (self.position + first.len() as u64, want - first.len());
+            let Some(more) = reader.read(position, left as u64, patience)? else {
                 break;
             };
             // Nearly always in one piece; two at the edge of a segment.
@@ -410,8 +465,9 @@ impl ProvenBody {
                 false => [first, more].concat().into(),
             };
         }
-        body.first = (!first.is_empty()).then_some(first);
-        Ok(body)
+        let is_all = first.len() == want;
+        self.first = (!first.is_empty()).then_some(first);
+        Ok(is_all)
     }
 
     fn left(&self) -> u64 {
