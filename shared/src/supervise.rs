@@ -1,5 +1,5 @@
-//! Starting and stopping a node: exit codes, the signal that asks it to stop, and the watchdog that
-//! ends it when an actor it cannot do without has died.
+//! Starting and stopping a node: the limit of open files, exit codes, the signal that asks it to stop, and
+//! the watchdog that ends it when an actor it cannot do without has died.
 //!
 //! An actor that panics is gone for good and takes its work with it while the process looks healthy.
 //! The watchdog turns that into an exit, and whatever started the node starts it again: what counts
@@ -8,6 +8,7 @@
 use std::{fmt, process::ExitCode, time::Duration};
 
 use actix::{Actor, Addr};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::AbortHandle,
@@ -123,6 +124,24 @@ impl Watchdog {
     }
 }
 
+/// Raises the limit of open files to what this user is allowed: connections and stored objects need one
+/// each, and the limit a shell sets by default (1,024 on most systems) would be met long before those of
+/// the configuration. Gives the limit that holds now, `None` if there is none.
+pub fn allow_many_files() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit.clone()
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::warn!(%error, limit = ?limit.current, "the limit of open files cannot be raised");
+            limit.current
+        }
+    }
+}
+
 /// Waits until the node should stop and says why: asked to by a signal ([`Exit::Stopped`]), or a
 /// critical actor died ([`Exit::ActorDied`]).
 pub async fn run_until_stop(watchdog: Watchdog) -> std::io::Result<Exit> {
@@ -145,6 +164,13 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
+
+    #[test]
+    fn as_many_files_may_be_open_as_the_user_is_allowed() {
+        let allowed = getrlimit(Resource::Nofile).maximum;
+        assert_eq!(allow_many_files(), allowed);
+        assert_eq!(getrlimit(Resource::Nofile).current, allowed);
+    }
 
     struct Fragile;
     impl Actor for Fragile {

@@ -15,7 +15,9 @@ use crate::replicate::{core::Limits, transfer::core as transfer};
 pub struct ReplicateConfig {
     /// Fetches at once.
     pub fetches_max: usize,
-    /// Fetches at once from one node, besides the ranges of large objects.
+    /// Fetches at once from one node, besides the ranges of large objects. Of a thousand small objects that
+    /// one node has just received the last is here sooner the more of them come at once: what is made
+    /// durable together waits once.
     pub fetches_per_source_max: usize,
     /// Objects up to this size are fetched whole, by one request to one node. Larger ones come by
     /// verified ranges from several nodes at once.
@@ -46,8 +48,8 @@ pub struct ReplicateConfig {
 impl Default for ReplicateConfig {
     fn default() -> Self {
         Self {
-            fetches_max: 16,
-            fetches_per_source_max: 6,
+            fetches_max: 48,
+            fetches_per_source_max: 24,
             whole_max: ByteSize(8 * 1024 * 1024),
             transfers_max: 4,
             ranges_max: 12,

@@ -19,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     config::{self, ConfigError, Loaded},
-    supervise::Exit,
+    supervise::{self, Exit},
     telemetry::{LogConfig, init_logging},
 };
 
@@ -137,7 +137,7 @@ pub fn main<P: Parser, C: Settings>(
     exit.into()
 }
 
-/// Starts logging and runs the node until it ends: with `block_on` of the node's runtime.
+/// Starts logging, allows as many open files as there may be, and runs the node until it ends: with `block_on` of the node's runtime.
 pub fn serve<E: Display>(
     program: &str,
     log: &LogConfig,
@@ -146,6 +146,8 @@ pub fn serve<E: Display>(
     if let Err(error) = init_logging(log) {
         return fail(program, Exit::Misconfigured, &error);
     }
+    let open_files_max = supervise::allow_many_files();
+    tracing::debug!(open_files_max, "starting");
     block_on().unwrap_or_else(|error| {
         // anyhow's `#` shows the causes, too.
         tracing::error!("{error:#}");

@@ -1,10 +1,8 @@
-//! Scrubbing: a full pass over what the first store holds. The node is started again for it with a pace
-//! that nothing reaches, for by itself it goes as slowly as its period allows.
+//! Scrubbing: a full pass over what the first store holds, as fast as it may.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use benches::network::eventually;
 use serde_json::Value;
 use shared::api;
 use tokio::time::{Instant, sleep};
@@ -17,8 +15,6 @@ use crate::{
 
 const MIB: u64 = 1 << 20;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// No disk is as fast.
-const PACE: &str = "1 TiB";
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Prints a line.
@@ -30,18 +26,12 @@ pub async fn measure(scene: &Scene, large_mib: u64) -> Result<()> {
     }
     remove_files(&objects)?;
     let part = scene.part_of(store)?;
-    set_pace(scene, &part)?;
-    scene
-        .network
-        .kill(&part, scene.network.pid(&part).await?)
-        .await?;
     let pid = scene.network.pid(&part).await?;
     let http = &scene.network.http;
     let status = async || -> Result<Value> {
         let url = api::url(&store.endpoint, api::STATUS_ROUTE);
         Ok(http.get(url).send().await?.json::<Value>().await?["scrub"].clone())
     };
-    eventually("the store is back", async || Ok(status().await.is_ok())).await?;
     let held: Value = http
         .get(api::url(&store.endpoint, api::STATE_DATA_ROUTE))
         .send()
@@ -74,26 +64,13 @@ pub async fn measure(scene: &Scene, large_mib: u64) -> Result<()> {
     Ok(())
 }
 
-fn config_file(scene: &Scene, part: &str) -> PathBuf {
-    let file = format!("{part}.toml");
-    scene.network.dir().join("config").join(file)
-}
-
-/// Takes effect when the node starts again.
-fn set_pace(scene: &Scene, part: &str) -> Result<()> {
-    let file = config_file(scene, part);
-    let mut config: toml::Table = toml::from_str(&fs::read_to_string(&file)?)?;
-    let mut scrub = toml::Table::new();
-    for key in ["bytes_per_second_max", "bytes_per_second_min"] {
-        scrub.insert(key.into(), PACE.into());
-    }
-    config.insert("scrub".into(), scrub.into());
-    Ok(fs::write(&file, toml::to_string(&config)?)?)
-}
-
 /// The admin port of a part, by its configuration file.
 fn admin_root(scene: &Scene, part: &str) -> Result<String> {
-    let file = config_file(scene, part);
+    let file = scene
+        .network
+        .dir()
+        .join("config")
+        .join(format!("{part}.toml"));
     let config: toml::Value = toml::from_str(&fs::read_to_string(file)?)?;
     let listen = config["admin"]["listen"].as_str().context("admin.listen")?;
     Ok(format!("http://{listen}/"))
