@@ -134,7 +134,7 @@ mod tests {
             accepted,
         };
         let bag = Bag {
-            stored_by: buckets(stored_by),
+            stored_by: buckets(stored_by).into_iter().collect(),
             ..Bag::default()
         };
         Directory {

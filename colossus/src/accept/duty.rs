@@ -163,7 +163,7 @@ mod tests {
             };
             (StorageBucketId(number), bucket)
         };
-        let stored_by = buckets(stored_by);
+        let stored_by = buckets(stored_by).into_iter().collect();
         let it = Bag {
             stored_by,
             objects: [OBJECT].into_iter().collect(),

@@ -137,7 +137,9 @@ fn on_chain(node: &Node, object: ObjectId) -> (Option<OnChain>, Vec<Debtor>) {
     };
     let ours = crate::node::our_buckets(&node.config, &directory);
     let buckets = directory.bags.get(&known.bag);
-    let buckets = buckets.map(|bag| bag.stored_by.clone()).unwrap_or_default();
+    let buckets = buckets
+        .map(|bag| bag.stored_by.to_set())
+        .unwrap_or_default();
     let on_chain = OnChain {
         bag: known.bag,
         size: known.size,

@@ -84,7 +84,7 @@ pub fn genesis(workers: u64, bags: &[BTreeSet<StorageBucketId>]) -> Directory {
         (StorageBucketId(worker), bucket)
     };
     let bag_of = |(number, stored_by): (usize, &BTreeSet<StorageBucketId>)| {
-        let stored_by = stored_by.clone();
+        let stored_by = stored_by.iter().copied().collect();
         let it = Bag {
             stored_by,
             ..Bag::default()
@@ -254,7 +254,7 @@ impl ModelChain {
             directory.apply(event);
         }
         let bag = directory.bags.get(&bag);
-        bag.map(|bag| bag.stored_by.clone()).unwrap_or_default()
+        bag.map(|bag| bag.stored_by.to_set()).unwrap_or_default()
     }
 
     /// Workers that owe the bag at the newest final block.

@@ -4,6 +4,7 @@
 //! - `apply`: how each event changes the directory, and what a node has to look at afterwards
 //! - `queries`: the questions nodes ask
 //! - `objects`: the data objects, packed
+//! - `id_set`: the buckets of a bag, packed
 //! - [`snapshot`]: a directory as a file, to go on from after a restart
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use crate::{
 };
 
 mod apply;
+mod id_set;
 mod objects;
 mod queries;
 pub mod snapshot;
@@ -28,6 +30,7 @@ mod tests;
 
 pub use apply::Changes;
 pub(super) use apply::endpoint_in;
+pub use id_set::IdSet;
 pub use objects::{ObjectIds, Objects};
 pub use queries::{DistributionOperator, StorageNode};
 
@@ -69,9 +72,9 @@ pub struct DataObject {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bag {
     /// Storage buckets that must hold its objects.
-    pub stored_by: BTreeSet<StorageBucketId>,
+    pub stored_by: IdSet<StorageBucketId>,
     /// Distribution buckets that may serve them.
-    pub distributed_by: BTreeSet<DistributionBucketId>,
+    pub distributed_by: IdSet<DistributionBucketId>,
     /// Ids of its objects.
     pub objects: ObjectIds,
 }

@@ -143,7 +143,7 @@ pub fn buckets_for(
 ) -> Option<Preflight> {
     let is_static = matches!(bag, BagId::Council | BagId::WorkingGroup(_));
     let stored_by = match directory.bags.get(&bag) {
-        Some(known) => known.stored_by.clone(),
+        Some(known) => known.stored_by.to_set(),
         None if is_static => BTreeSet::new(),
         None => return None,
     };

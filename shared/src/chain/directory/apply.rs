@@ -182,8 +182,7 @@ impl Directory {
                 removed,
             } => {
                 let it = self.bags.entry(*bag).or_default();
-                it.stored_by.retain(|bucket| !removed.contains(bucket));
-                it.stored_by.extend(added);
+                it.stored_by.change(added, removed);
                 changes.bags_stored.insert(*bag);
             }
             E::DynamicBagCreated {
@@ -194,8 +193,8 @@ impl Directory {
                 ..
             } => {
                 let it = self.bags.entry(*bag).or_default();
-                it.stored_by.clone_from(storage_buckets);
-                it.distributed_by.clone_from(distribution_buckets);
+                it.stored_by = storage_buckets.iter().copied().collect();
+                it.distributed_by = distribution_buckets.iter().copied().collect();
                 changes.bags_stored.insert(*bag);
                 changes.bags_distributed.insert(*bag);
                 self.add_objects(*bag, objects, changes);
@@ -295,8 +294,7 @@ impl Directory {
                 removed,
             } => {
                 let it = self.bags.entry(*bag).or_default();
-                it.distributed_by.retain(|bucket| !removed.contains(bucket));
-                it.distributed_by.extend(added);
+                it.distributed_by.change(added, removed);
                 changes.bags_distributed.insert(*bag);
             }
             E::DistributionOperatorInvited { bucket, worker } => {

@@ -186,8 +186,8 @@ impl State<'_> {
         self.entries("Storage", "Bags", |id, raw: RawBagRecord| {
             let id: RawBag = id.first;
             let bag = Bag {
-                stored_by: wrap(raw.stored_by, StorageBucketId),
-                distributed_by: wrap(raw.distributed_by, Into::into),
+                stored_by: raw.stored_by.into_iter().map(StorageBucketId).collect(),
+                distributed_by: raw.distributed_by.into_iter().map(Into::into).collect(),
                 objects: ObjectIds::default(),
             };
             bags.insert(id.into(), bag);
