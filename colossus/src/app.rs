@@ -41,7 +41,10 @@ use crate::{
     obligations::actor::{ObligationsActor, Readers},
     peer::Peers,
     receipts::Notary,
-    replicate::actor::{ReplicateActor, UseNetwork},
+    replicate::{
+        actor::{ReplicateActor, UseNetwork},
+        rounds::{actor::RoundsActor, metrics::RoundsCell},
+    },
     scrub::{
         self,
         actor::{ScrubActor, StatusCell},
@@ -124,6 +127,7 @@ pub enum StartError {
 pub struct Colossus {
     node: web::Data<Node>,
     obligations: Addr<ObligationsActor>,
+    rounds: Addr<RoundsActor>,
     database: Database,
     discovery: Option<JoinHandle<()>>,
     expiring: JoinHandle<()>,
@@ -152,6 +156,7 @@ impl Colossus {
         let holdings = open_holdings(blobs, database.clone()).await?;
         let reconciled = holdings.reconcile(&view).await?;
         let forgotten = holdings.forget_partials(&view).await?;
+        holdings.count_all(&view).await?;
         tracing::info!(
             objects = holdings.totals().0,
             ?reconciled,
@@ -262,12 +267,14 @@ impl Colossus {
             accept_trouble,
             accept,
             replicate,
+            rounds_state: RoundsCell::default(),
             network: None,
             notary,
             peer: None,
         };
         let discovery = start_network(&mut node, &identity, peer, &peers).await?;
         let obligations = start_obligations(&node, follower);
+        let rounds = RoundsActor::start_for(&node);
         let admin_address = node.config.admin.listen;
         let node = web::Data::new(node);
         let (limits, tls) = (&node.config.http.limits, node.config.http.tls.as_ref());
@@ -294,6 +301,7 @@ impl Colossus {
         Ok(Self {
             node,
             obligations,
+            rounds,
             database,
             discovery,
             expiring,
@@ -323,6 +331,7 @@ impl Colossus {
     pub async fn run(self) -> std::io::Result<Exit> {
         let mut watchdog = Watchdog::new()
             .watch("obligations", &self.obligations)
+            .watch("rounds", &self.rounds)
             .watch("accept", &self.node.accept)
             .watch("replicate", &self.node.replicate)
             .watch("cleanup", &self.node.cleanup)
@@ -349,6 +358,7 @@ impl Colossus {
             discovery.abort();
         }
         stop_actor(&self.obligations).await;
+        stop_actor(&self.rounds).await;
         stop_actor(&self.node.disk).await;
         stop_actor(&self.node.replicate).await;
         if let Some(network) = &self.node.network {

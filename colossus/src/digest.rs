@@ -11,6 +11,10 @@
 
 use std::fmt;
 
+mod against;
+
+pub use against::{ALL, Against, Range};
+
 use serde::{Deserialize, Serialize};
 use shared::ids::{BagId, ObjectId};
 
@@ -63,16 +67,31 @@ impl TryFrom<String> for SetHash {
     }
 }
 
+impl Digest {
+    /// With an id that was not in the set.
+    pub fn add(&mut self, id: ObjectId) {
+        self.count += 1;
+        self.hash = SetHash(self.hash.0.wrapping_add(hash_of(id)));
+    }
+
+    /// Without an id that was in the set.
+    pub fn remove(&mut self, id: ObjectId) {
+        self.count = self.count.saturating_sub(1);
+        self.hash = SetHash(self.hash.0.wrapping_sub(hash_of(id)));
+    }
+}
+
+fn hash_of(id: ObjectId) -> u128 {
+    let hash = shared::hash::ContentHash::of(&id.0.to_le_bytes());
+    let first: [u8; 16] = std::array::from_fn(|at| hash.0[at]);
+    u128::from_le_bytes(first)
+}
+
 impl FromIterator<ObjectId> for Digest {
     fn from_iter<T: IntoIterator<Item = ObjectId>>(ids: T) -> Self {
-        ids.into_iter().fold(Self::default(), |digest, id| {
-            let hash = shared::hash::ContentHash::of(&id.0.to_le_bytes());
-            let first: [u8; 16] = std::array::from_fn(|at| hash.0[at]);
-            Self {
-                count: digest.count + 1,
-                hash: SetHash(digest.hash.0.wrapping_add(u128::from_le_bytes(first))),
-            }
-        })
+        let mut digest = Self::default();
+        ids.into_iter().for_each(|id| digest.add(id));
+        digest
     }
 }
 
@@ -157,33 +176,25 @@ mod tests {
         }
     }
 
-    /// What `ours` misses of `theirs`, found by questions as over the network, and how many.
-    fn find(ours: &BTreeSet<u64>, theirs: &BTreeSet<u64>) -> (BTreeSet<u64>, usize) {
-        let within = |set: &BTreeSet<u64>, first: u64, last: u64| -> Vec<ObjectId> {
-            set.range(first..=last).copied().map(ObjectId).collect()
+    /// What either lacks of the other, found by questions as over the network, and how many.
+    fn find(ours: &BTreeSet<u64>, theirs: &BTreeSet<u64>) -> (Against, usize) {
+        let within = |set: &BTreeSet<u64>, (first, last): Range| -> Vec<ObjectId> {
+            let within = set.range(first.0..=last.0);
+            within.copied().map(ObjectId).collect()
         };
-        let (mut open, mut found, mut questions) = (vec![(0, u64::MAX)], BTreeSet::new(), 0);
-        while let Some((first, last)) = open.pop() {
+        let (mut found, mut questions) = (Against::default(), 0);
+        found.open.push(ALL);
+        while let Some(range) = found.open.pop() {
             questions += 1;
-            let answer = RangeDigest::of(within(theirs, first, last));
+            let answer = RangeDigest::of(within(theirs, range));
             assert!(answer.ids.len() <= LISTED_MAX && answer.parts.len() <= PARTS);
-            found.extend(
-                answer
-                    .ids
-                    .iter()
-                    .map(|id| id.0)
-                    .filter(|id| !ours.contains(id)),
-            );
-            for part in answer.parts {
-                let here: Digest = within(ours, part.first.0, part.last.0)
-                    .into_iter()
-                    .collect();
-                if here != part.digest {
-                    open.push((part.first.0, part.last.0));
-                }
-            }
+            found.absorb(answer.against(&within(ours, range), range));
         }
         (found, questions)
+    }
+
+    fn without(some: &BTreeSet<u64>, others: &BTreeSet<u64>) -> BTreeSet<ObjectId> {
+        some.difference(others).copied().map(ObjectId).collect()
     }
 
     #[test]
@@ -192,8 +203,42 @@ mod tests {
         let mut ours = theirs.clone();
         ours.remove(&150_000);
         let (found, questions) = find(&ours, &theirs);
-        assert_eq!(found, [150_000].into());
+        assert_eq!(found.there, [ObjectId(150_000)].into());
         assert!(questions <= 4, "{questions} questions");
+        let (found, questions) = find(&theirs, &ours);
+        assert_eq!(found.here, [ObjectId(150_000)].into());
+        assert!(questions <= 4, "{questions} questions");
+    }
+
+    #[test]
+    fn an_answer_that_is_none_leads_nowhere() {
+        let range = (ObjectId(10), ObjectId(20));
+        let part = |first, last| PartDigest {
+            first: ObjectId(first),
+            last: ObjectId(last),
+            digest: digest(&[1]),
+        };
+        let ours = [ObjectId(10), ObjectId(20)];
+        // The same range again, one beyond it, one that ends before it begins, and one that overlaps.
+        for parts in [
+            vec![part(10, 20)],
+            vec![part(9, 15)],
+            vec![part(15, 21)],
+            vec![part(18, 12)],
+        ] {
+            let answer = RangeDigest { ids: vec![], parts };
+            assert_eq!(answer.against(&ours, range).open, [], "{answer:?}");
+        }
+        let parts = vec![part(11, 15), part(15, 17), part(18, 19)];
+        let answer = RangeDigest { ids: vec![], parts };
+        let open = answer.against(&ours, range).open;
+        assert_eq!(open.len(), 2, "{open:?}");
+        // Ids that were not asked for.
+        let ids = vec![ObjectId(9), ObjectId(11), ObjectId(21)];
+        let answer = RangeDigest { ids, parts: vec![] };
+        let found = answer.against(&ours, range);
+        assert_eq!(found.there, [ObjectId(11)].into());
+        assert_eq!(found.here, ours.into());
     }
 
     proptest! {
@@ -204,8 +249,8 @@ mod tests {
             theirs in proptest::collection::btree_set(0u64..3_000, 0..2_000),
         ) {
             let (found, _) = find(&ours, &theirs);
-            let missing: BTreeSet<u64> = theirs.difference(&ours).copied().collect();
-            prop_assert_eq!(found, missing);
+            prop_assert_eq!(found.there, without(&theirs, &ours));
+            prop_assert_eq!(found.here, without(&ours, &theirs));
         }
     }
 }

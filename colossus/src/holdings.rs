@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -27,6 +27,7 @@ mod kept;
 mod pins;
 mod release;
 mod taken;
+mod tally;
 
 use index::Index;
 pub use kept::OpenFiles;
@@ -39,6 +40,9 @@ const LOCK_STRIPES: usize = 64;
 
 /// Distinct media types remembered; there are fewer in the world's registry of sniffable ones.
 const MEDIA_TYPES_MAX: usize = 512;
+
+/// The media type of bytes that say nothing of it.
+const UNKNOWN_TYPE: &str = "application/octet-stream";
 
 /// An object held here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +119,8 @@ struct Inner {
     pins: Arc<pins::Pins>,
     kept: OpenFiles,
     history: History,
+    /// What tells in which bag an object is counted.
+    view: OnceLock<DirectoryView>,
     stripes: [tokio::sync::Mutex<()>; LOCK_STRIPES],
 }
 
@@ -152,6 +158,7 @@ impl Holdings {
             pins: Arc::default(),
             kept: OpenFiles::default(),
             history: History::open(database)?,
+            view: OnceLock::new(),
             stripes,
         };
         Ok(Self {
@@ -166,7 +173,7 @@ impl Holdings {
 
     /// Is it held?
     pub fn contains(&self, object: ObjectId) -> bool {
-        self.inner.index.read().get(object).is_some()
+        self.inner.index.read().contains(object)
     }
 
     /// Ids of all objects held, ascending.
@@ -419,6 +426,7 @@ impl Holdings {
             // It may have taken the place of a damaged one.
             holdings.inner.kept.close(&held.hash);
             holdings.inner.index.write().insert(object, held);
+            holdings.count(&[object]);
             Ok(held)
         })
         .await
@@ -429,7 +437,7 @@ impl Holdings {
 fn sniff(stored: &Stored) -> &'static str {
     match stored.first_bytes(serve::SNIFF_BYTES) {
         Ok(first_bytes) => serve::sniff(&first_bytes),
-        Err(_) => "application/octet-stream",
+        Err(_) => UNKNOWN_TYPE,
     }
 }
 
@@ -441,7 +449,7 @@ fn interned(media_type: &str) -> &'static str {
         return same;
     }
     if known.len() == MEDIA_TYPES_MAX {
-        return "application/octet-stream";
+        return UNKNOWN_TYPE;
     }
     let kept: &'static str = Box::leak(media_type.to_owned().into_boxed_str());
     known.push(kept);

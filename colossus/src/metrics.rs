@@ -8,7 +8,7 @@ use prometheus::{
     Registry,
 };
 
-use crate::cleanup::metrics::CleanupMetrics;
+use crate::{cleanup::metrics::CleanupMetrics, replicate::rounds::metrics::RoundsMetrics};
 pub use disk::DiskMetrics;
 pub use tus::{BodyEnd, SessionEnd};
 
@@ -76,6 +76,8 @@ pub struct Metrics {
     pub transfer_resumed_bytes: IntCounter,
     /// Comparisons with other nodes by outcome (`compared`, `failed`).
     pub comparisons: IntCounterVec,
+    /// The comparison of all that is owed.
+    pub rounds: RoundsMetrics,
     /// Objects owed, not held and not being fetched yet.
     pub sync_queue: IntGauge,
     /// Objects removed because they were no longer owed.
@@ -214,6 +216,7 @@ impl Metrics {
                 "Comparisons of what is held with other nodes, by outcome",
                 &["outcome"],
             )?,
+            rounds: RoundsMetrics::register(registry)?,
             sync_queue: make.gauge(
                 "storage_sync_queue_length",
                 "Objects owed, not held and not being fetched yet",

@@ -31,7 +31,10 @@ use crate::{
     network::actor::{Announce, NetworkActor, PeerSide},
     peer::Peers,
     receipts::Notary,
-    replicate::actor::{ObjectHeld, ReplicateActor},
+    replicate::{
+        actor::{ObjectHeld, ReplicateActor},
+        rounds::metrics::RoundsCell,
+    },
     scrub::{
         actor::{ScrubActor, StatusCell},
         book::DamageBook,
@@ -88,6 +91,8 @@ pub struct Node {
     pub accept: Addr<AcceptActor>,
     /// Fetches what is missing.
     pub replicate: Addr<ReplicateActor>,
+    /// How the comparison of all that is owed stands.
+    pub rounds_state: RoundsCell,
     /// Gossips; absent when switched off.
     pub network: Option<Addr<NetworkActor>>,
     /// Signs receipts.

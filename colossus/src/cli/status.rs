@@ -92,6 +92,10 @@ fn table(said: &Value) -> String {
         ("trouble with accepting", text(&status["accept"]["trouble"])),
         ("missing", text(&status["replication"]["missing"])),
         ("being fetched", text(&status["replication"]["fetching"])),
+        (
+            "compared with others",
+            rounds(&status["replication"]["rounds"]),
+        ),
         ("peers", text(&status["p2p"]["connectedPeers"])),
         ("health", text(&said["health"]["status"])),
     ];
@@ -115,6 +119,22 @@ fn table(said: &Value) -> String {
     rows.into_iter().map(line).collect()
 }
 
+/// What the last comparison of all that is owed came to.
+fn rounds(said: &Value) -> String {
+    let last = &said["last"];
+    let number = |name: &str| last[name].as_u64().unwrap_or(0);
+    match last.is_object() {
+        false => "not yet".into(),
+        true => format!(
+            "{} bags ({} objects missing here, {} elsewhere, {} questions unanswered)",
+            number("bags"),
+            number("missingHere"),
+            number("missingThere"),
+            number("unanswered"),
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +143,7 @@ mod tests {
     fn what_is_wrong_stands_below_the_health() {
         let said = json!({
             "status": { "version": "1", "uploadBuckets": ["0", "3"], "accept": { "outbox": 2 },
+              "replication": { "rounds": { "last": { "bags": 7, "unanswered": 1, "missingHere": 3, "missingThere": 2 } } },
               "disk": { "directories": [
                 { "dir": "/a", "state": "roomy", "trouble": null, "freeBytes": 1024 },
                 { "dir": "/b", "state": "out", "trouble": "not mounted", "freeBytes": 0 }
@@ -134,7 +155,13 @@ mod tests {
             ] },
         });
         let table = table(&said);
-        for part in ["0, 3", "5 (2KiB)", "failing\n", "chain: no block"] {
+        for part in [
+            "0, 3",
+            "5 (2KiB)",
+            "failing\n",
+            "chain: no block",
+            "7 bags (3 objects missing here, 2 elsewhere, 1 questions",
+        ] {
             assert!(table.contains(part), "{part} is missing in:\n{table}");
         }
         for part in ["/a: roomy (1KiB free)", "/b: out, not mounted (0B free)"] {

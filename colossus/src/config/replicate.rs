@@ -7,7 +7,7 @@ use shared::{
 };
 
 use super::{InvalidConfig, at_least_one};
-use crate::replicate::{core::Limits, transfer::core as transfer};
+use crate::replicate::{core::Limits, rounds::core as rounds, transfer::core as transfer};
 
 /// `[replicate]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,6 +41,8 @@ pub struct ReplicateConfig {
     pub list_delay: TimeSpan,
     /// Longest wait between two comparisons of a bag.
     pub list_delay_max: TimeSpan,
+    /// All that is owed is compared with its other holders once in this time.
+    pub compare_period: TimeSpan,
     /// Slowest transfer that is waited for, in bytes per second on average.
     pub bytes_per_second_min: ByteSize,
 }
@@ -60,6 +62,7 @@ impl Default for ReplicateConfig {
             retry_delay_max: TimeSpan::from_secs(60),
             list_delay: TimeSpan::from_secs(2),
             list_delay_max: TimeSpan::from_secs(60),
+            compare_period: TimeSpan::from_secs(600),
             bytes_per_second_min: ByteSize(64 * 1024),
         }
     }
@@ -75,6 +78,10 @@ impl ReplicateConfig {
         )?;
         at_least_one("replicate.transfers_max", self.transfers_max as u64)?;
         at_least_one("replicate.ranges_max", self.ranges_max as u64)?;
+        at_least_one(
+            "replicate.compare_period",
+            self.compare_period.0.as_millis() as u64,
+        )?;
         at_least_one(
             "replicate.ranges_per_source_max",
             self.ranges_per_source_max as u64,
@@ -101,6 +108,16 @@ impl ReplicateConfig {
         }
     }
 
+    /// As the rounds want them.
+    pub fn rounds_limits(&self) -> rounds::Limits {
+        rounds::Limits {
+            period: self.compare_period.0,
+            questions_max: QUESTIONS_MAX,
+            retry_delay: self.retry_delay.0,
+            retry_delay_max: self.retry_delay_max.0,
+        }
+    }
+
     /// As one transfer wants them.
     pub fn transfer_limits(&self) -> transfer::Limits {
         transfer::Limits {
@@ -119,5 +136,7 @@ impl ReplicateConfig {
 const FAILURES_MAX: u32 = 3;
 /// Nodes compared with at once.
 const LISTS_MAX: usize = 8;
+/// Nodes asked at once in the rounds that compare all that is owed.
+const QUESTIONS_MAX: usize = 4;
 /// Announcements kept for objects the chain follower has not seen yet.
 const EARLY_ANNOUNCEMENTS_MAX: usize = 1_024;

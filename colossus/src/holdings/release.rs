@@ -42,6 +42,7 @@ impl Holdings {
         };
         if let Err(error) = self.forget(object).await {
             self.inner.index.write().insert(object, held);
+            self.count(&[object]);
             return Err(error);
         }
         if was_last {

@@ -8,9 +8,9 @@ use shared::{
 };
 
 use crate::{
-    digest::{BAG_DIGEST_ROUTE, BAGS_MAX, BagDigest, DIGESTS_ROUTE, RangeDigest},
+    digest::{ALL, BAG_DIGEST_ROUTE, BAGS_MAX, BagDigest, DIGESTS_ROUTE, RangeDigest},
     node::Node,
-    replicate::compare::{ALL, held_within},
+    replicate::compare::held_within,
 };
 
 /// Adds the routes.
@@ -39,15 +39,12 @@ async fn of_bags(request: HttpRequest, node: web::Data<Node>) -> Result<HttpResp
         let message = format!("{} bags asked for, at most {BAGS_MAX} at once", bags.len());
         return Err(ApiError::new(ErrorKind::InvalidRequest, message));
     }
-    let digests = move || -> Vec<BagDigest> {
-        let digest = |bag| {
-            let held = held_within(&node.view, &node.holdings, bag, ALL);
-            let digest = held.into_iter().collect();
-            BagDigest { bag, digest }
-        };
-        bags.into_iter().map(digest).collect()
+    let digest = |bag| BagDigest {
+        bag,
+        digest: node.holdings.digest_of(bag),
     };
-    Ok(HttpResponse::Ok().json(on_pool(digests).await?))
+    let digests: Vec<BagDigest> = bags.into_iter().map(digest).collect();
+    Ok(HttpResponse::Ok().json(digests))
 }
 
 async fn of_range(
@@ -58,7 +55,8 @@ async fn of_range(
     let bag: BagId = bag.parse()?;
     let query: Range = query(&request)?;
     let range = (query.first.unwrap_or(ALL.0), query.last.unwrap_or(ALL.1));
-    let digest = move || RangeDigest::of(held_within(&node.view, &node.holdings, bag, range));
+    let held = move || held_within(&node.view, &node.holdings, bag, range, usize::MAX);
+    let digest = move || RangeDigest::of(held());
     Ok(HttpResponse::Ok().json(on_pool(digest).await?))
 }
 

@@ -12,7 +12,8 @@ use shared::{
 
 use crate::{
     accept::actor::AcceptTrouble, cleanup::metrics::CleanupState, config::CleanupMode,
-    disk::Standing, node::Node, scrub::actor::ScrubStatus,
+    disk::Standing, node::Node, replicate::rounds::metrics::RoundsStatus,
+    scrub::actor::ScrubStatus,
 };
 
 /// Version of this program.
@@ -53,6 +54,8 @@ struct ReplicationStatus {
     missing: i64,
     /// Fetches under way.
     fetching: i64,
+    /// The comparison of all that is owed with its other holders.
+    rounds: RoundsStatus,
 }
 
 /// `GET /api/v1/version`
@@ -115,6 +118,7 @@ pub async fn status(node: web::Data<Node>) -> HttpResponse {
         replication: ReplicationStatus {
             missing: node.metrics.objects.with_label_values(&["missing"]).get(),
             fetching: node.metrics.fetches_in_flight.get(),
+            rounds: node.rounds_state.get(),
         },
         scrub: node.scrub_status.get(),
         disk: node.standing.get(),

@@ -108,6 +108,10 @@ impl ObligationsActor {
             }
             .look_further(self.round, LOOK_AT_ONCE, held_from)
         };
+        if let Round::Held(from) = self.round {
+            let held = self.holdings.ids_from(from, LOOK_AT_ONCE);
+            self.holdings.count(&held);
+        }
         let cleanup_told = self.round != Round::START
             || hint(&self.readers.cleanup, LookAtAll, "cleanup", &self.metrics);
         if !(self.tell(news, Turn::of(self.round, next)) && cleanup_told) {
@@ -154,6 +158,9 @@ impl ObligationsActor {
     }
 
     fn look_at(&mut self, changes: &Changes, ctx: &mut Context<Self>) {
+        let (gone, moved) = (changes.objects_removed.keys(), changes.objects_moved.keys());
+        let counted = changes.objects_added.iter().chain(gone).chain(moved);
+        self.holdings.count(&counted.copied().collect::<Vec<_>>());
         // Vouchers change with every object; only operators and endpoints matter here.
         let operators_changed =
             !changes.storage_buckets.is_empty() && operators(&self.view.read()) != self.operators;

@@ -174,12 +174,7 @@ impl Scene<'_> {
             .iter()
             .chain(&changes.objects_accepted)
             .chain(moved);
-        for object in touched {
-            if let Some(known) = self.directory.object(*object) {
-                let sources = self.sources_of(known.bag);
-                self.look_at_object(&known, sources, &mut news);
-            }
-        }
+        self.look_at_some(touched.copied(), &mut news);
         for object in &changes.objects_accepted {
             news.settled.push((*object, Settlement::Accepted));
         }
@@ -188,6 +183,16 @@ impl Scene<'_> {
             news.unwanted.push(*object);
         }
         news
+    }
+
+    /// What there is to tell of these objects.
+    pub fn look_at_some(&self, objects: impl IntoIterator<Item = ObjectId>, news: &mut News) {
+        for object in objects {
+            if let Some(known) = self.directory.object(object) {
+                let sources = self.sources_of(known.bag);
+                self.look_at_object(&known, sources, news);
+            }
+        }
     }
 
     fn look_at_bag(&self, bag: BagId, news: &mut News) {

@@ -1,7 +1,10 @@
 //! Gives the wants a mailbox, a timer and hands. Fetches run as tasks; how many is the core's
 //! decision, so the mailbox bound is not what limits them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
@@ -15,7 +18,7 @@ use shared::{
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    compare::Comparing,
+    compare::{Comparing, Difference},
     core::{Admits, Effect, Event, Failure, Replicate, Source, Want},
     transfer::{
         core::{self as transfer, Fault},
@@ -64,6 +67,17 @@ pub struct ObjectAnnounced {
     pub object: ObjectId,
     /// The bucket.
     pub bucket: StorageBucketId,
+}
+
+/// A node says that it holds objects which are owed and not held here. When lost, the next comparison
+/// finds them again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct FoundElsewhere {
+    /// The node.
+    pub source: Source,
+    /// The objects.
+    pub wanted: BTreeMap<ObjectId, Want>,
 }
 
 /// What may be fetched by the room on the disks; said again and again.
@@ -153,6 +167,16 @@ impl ReplicateActor {
                 },
             )
         });
+    }
+
+    /// Says whether it is wanted: it may have been stored while the message was on its way.
+    fn want(&mut self, object: ObjectId, want: Want, ctx: &mut Context<Self>) -> bool {
+        if self.holdings.contains(object) {
+            return false;
+        }
+        self.wanted_since.entry(object).or_insert_with(Instant::now);
+        self.step(Event::Wanted { object, want }, ctx);
+        true
     }
 
     fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
@@ -346,7 +370,7 @@ impl ReplicateActor {
             holdings: self.holdings.clone(),
         };
         let (from, of) = (source.clone(), bags.clone());
-        let compared = async move { comparing.with(&from, &of).await };
+        let compared = async move { comparing.with(&from, &of, of.len()).await };
         ctx.spawn(compared.into_actor(self).map(move |result, actor, ctx| {
             let outcome = if result.is_ok() { "compared" } else { "failed" };
             actor
@@ -355,10 +379,10 @@ impl ReplicateActor {
                 .with_label_values(&[outcome])
                 .inc();
             let event = match result {
-                Ok(objects) => Event::Compared {
+                Ok(Difference { there, .. }) => Event::Compared {
                     source,
                     bags,
-                    objects,
+                    objects: there,
                 },
                 Err(error) => {
                     tracing::debug!(%source, %error, "what is held could not be compared");
@@ -399,12 +423,7 @@ impl Handler<ObligationsChanged> for ReplicateActor {
             self.step(Event::Unwanted { object }, ctx);
         }
         for (object, want) in changed.wanted {
-            // It may have been stored while the message was on its way.
-            if self.holdings.contains(object) {
-                continue;
-            }
-            self.wanted_since.entry(object).or_insert_with(Instant::now);
-            self.step(Event::Wanted { object, want }, ctx);
+            self.want(object, want, ctx);
         }
         if changed.turn.ends() {
             self.step(Event::RoundEnds, ctx);
@@ -438,6 +457,18 @@ impl Handler<ObjectAnnounced> for ReplicateActor {
                 },
                 ctx,
             );
+        }
+    }
+}
+
+impl Handler<FoundElsewhere> for ReplicateActor {
+    type Result = ();
+    fn handle(&mut self, found: FoundElsewhere, ctx: &mut Context<Self>) {
+        for (object, want) in found.wanted {
+            if self.want(object, want, ctx) {
+                let source = found.source.clone();
+                self.step(Event::Announced { object, source }, ctx);
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Faults that are put into the worlds on purpose: each must be found by some seed. A world that finds
 //! one no longer has gone blind.
 
+use super::{News, World};
+
 /// What is done wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -14,18 +16,20 @@ pub enum Fault {
     NobodyStepsIn,
     /// What a round does not tell again is wanted all the same. (This was so once.)
     DeletionUnheard,
+    /// What is held is not compared in rounds. (This was so once.)
+    RoundsLeftOut,
 }
 
 /// The first seed that finds it, of as many as are run without it.
 fn finds(fault: Fault) {
     let found = (0..1_000).find(|seed| {
-        let run = || super::World::new(*seed, false, Some(fault)).run();
+        let run = || World::new(*seed, false, Some(fault), News::All).run();
         std::panic::catch_unwind(run).is_err()
     });
     println!("{fault:?} is found by seed {found:?}");
     let seed = found.unwrap_or_else(|| panic!("the world is blind to {fault:?}"));
     // It is the fault that is found, not the seed's own trouble.
-    super::run(seed);
+    super::run(seed, News::All);
 }
 
 #[test]
@@ -51,4 +55,9 @@ fn a_pending_object_that_only_its_first_bucket_would_accept_is_found() {
 #[test]
 fn a_deletion_that_nobody_heard_of_is_found() {
     finds(Fault::DeletionUnheard);
+}
+
+#[test]
+fn a_loss_that_nobody_noticed_is_found() {
+    finds(Fault::RoundsLeftOut);
 }

@@ -98,15 +98,26 @@ pub struct World {
     trace: bool,
     /// What is done wrong on purpose.
     fault: Option<Fault>,
+    /// By what nodes hear of each other's objects.
+    news: News,
     /// What happened, in numbers.
     seen: BTreeMap<&'static str, u64>,
+}
+
+/// By what nodes hear of each other's objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    /// Gossip, some of which is lost, comparisons for what is wanted, and rounds.
+    All,
+    /// Gossip is lost entirely, and comparisons for what is wanted are, too: only the rounds are left.
+    Rounds,
 }
 
 /// The chain's number among the nodes, for lines.
 const CHAIN: usize = usize::MAX;
 
 impl World {
-    fn new(seed: u64, trace: bool, fault: Option<Fault>) -> Self {
+    fn new(seed: u64, trace: bool, fault: Option<Fault>, news: News) -> Self {
         let (start, mut random) = (Instant::now(), Random(seed));
         let has_liar = random.percent(50);
         let bags: Vec<BTreeSet<StorageBucketId>> = (0..BAGS)
@@ -128,6 +139,7 @@ impl World {
             cut: BTreeMap::new(),
             trace,
             fault,
+            news,
             seen: BTreeMap::new(),
         };
         world.post(Duration::from_secs(1), Delivery::Seal);
@@ -227,15 +239,15 @@ impl World {
 }
 
 /// Runs one world; says what happened in it.
-fn run(seed: u64) -> BTreeMap<&'static str, u64> {
+fn run(seed: u64, news: News) -> BTreeMap<&'static str, u64> {
     let quiet = std::panic::catch_unwind(|| {
-        let mut world = World::new(seed, false, None);
+        let mut world = World::new(seed, false, None, news);
         world.run();
         world.seen
     });
     quiet.unwrap_or_else(|_| {
         println!("seed {seed} fails; this is what happens:");
-        World::new(seed, true, None).run();
+        World::new(seed, true, None, news).run();
         panic!("seed {seed} failed once and not again: something is not of the seed");
     })
 }
@@ -249,14 +261,14 @@ fn number(variable: &str) -> Option<u64> {
 fn run_part(part: u64) {
     if let Some(seed) = number("COLOSSUS_WORLD_SEED") {
         if seed % 4 == part {
-            println!("{:?}", run(seed));
+            println!("{:?}", run(seed, News::All));
         }
         return;
     }
     let count = number("COLOSSUS_WORLD_SEEDS").unwrap_or(1_000);
     let mut seen: BTreeMap<&'static str, u64> = BTreeMap::new();
     let seeds = (0..count).filter(|seed| seed % 4 == part);
-    for (what, times) in seeds.flat_map(run) {
+    for (what, times) in seeds.flat_map(|seed| run(seed, News::All)) {
         *seen.entry(what).or_default() += times;
     }
     println!("{seen:?}");
@@ -276,6 +288,8 @@ fn run_part(part: u64) {
         "reorg",
         "late batch",
         "rot",
+        "vanished",
+        "found missing",
         "mended",
         "removed",
         "lie",
@@ -284,6 +298,19 @@ fn run_part(part: u64) {
             seen.get(what).is_some_and(|times| *times > 10),
             "{what}: {seen:?}"
         );
+    }
+}
+
+#[test]
+fn worlds_without_any_gossip_come_to_rest_by_the_rounds_alone() {
+    let seeds = number("COLOSSUS_WORLD_SEED").map_or(0..200, |seed| seed..seed + 1);
+    let mut seen: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for (what, times) in seeds.flat_map(|seed| run(seed, News::Rounds)) {
+        *seen.entry(what).or_default() += times;
+    }
+    println!("{seen:?}");
+    for what in ["fetched", "found missing", "vanished"] {
+        assert!(seen.contains_key(what), "{what}: {seen:?}");
     }
 }
 

@@ -15,7 +15,10 @@ use crate::{
     cleanup::core::{Cleanup, Limits as CleanupLimits},
     cleanup::place::Us,
     holdings::OutboxEntry,
-    replicate::core::{Limits as ReplicateLimits, Replicate},
+    replicate::{
+        core::{Limits as ReplicateLimits, Replicate},
+        rounds::core::{Limits as RoundsLimits, Rounds},
+    },
     scrub::core::{Limits as ScrubLimits, Past, Scrub},
 };
 
@@ -38,6 +41,12 @@ const REPLICATE: ReplicateLimits = ReplicateLimits {
     list_delay: Duration::from_secs(2),
     list_delay_max: Duration::from_secs(8),
     early_announcements_max: 4,
+};
+const ROUNDS: RoundsLimits = RoundsLimits {
+    period: Duration::from_secs(12),
+    questions_max: 2,
+    retry_delay: Duration::from_millis(500),
+    retry_delay_max: Duration::from_secs(8),
 };
 const SCRUB: ScrubLimits = ScrubLimits {
     bytes_per_second: 1_000_000,
@@ -99,12 +108,19 @@ impl Disk {
 pub enum Part {
     Accept,
     Replicate,
+    Rounds,
     Cleanup,
     Scrub,
 }
 
 impl Part {
-    pub const ALL: [Self; 4] = [Self::Accept, Self::Replicate, Self::Cleanup, Self::Scrub];
+    pub const ALL: [Self; 5] = [
+        Self::Accept,
+        Self::Replicate,
+        Self::Rounds,
+        Self::Cleanup,
+        Self::Scrub,
+    ];
 }
 
 /// A node.
@@ -121,6 +137,7 @@ pub struct Node {
     pub ahead: Duration,
     pub accept: Accept,
     pub replicate: Replicate,
+    pub rounds: Rounds,
     pub cleanup: Cleanup,
     pub scrub: Scrub,
     /// When each core's timer fires, by the node's clock.
@@ -147,6 +164,7 @@ impl Node {
             ahead: Duration::ZERO,
             accept: Accept::new(ACCEPT),
             replicate: Replicate::new(REPLICATE),
+            rounds: Rounds::new(ROUNDS, now, worker),
             cleanup: Cleanup::new(cleanup_limits()),
             scrub: Scrub::new(SCRUB, now, Past::default()),
             armed: BTreeMap::new(),
@@ -162,6 +180,7 @@ impl Node {
     pub fn forget_memory(&mut self, now: Instant) {
         self.accept = Accept::new(ACCEPT);
         self.replicate = Replicate::new(REPLICATE);
+        self.rounds = Rounds::new(ROUNDS, now, self.worker);
         self.cleanup = Cleanup::new(cleanup_limits());
         self.scrub = Scrub::new(SCRUB, now, Past::default());
         self.armed.clear();
@@ -188,6 +207,7 @@ impl Node {
         match part {
             Part::Accept => self.accept.next_wakeup(),
             Part::Replicate => self.replicate.next_wakeup(),
+            Part::Rounds => self.rounds.next_wakeup(),
             Part::Cleanup => self.cleanup.next_wakeup(),
             Part::Scrub => self.scrub.next_wakeup(),
         }

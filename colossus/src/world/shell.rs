@@ -7,7 +7,7 @@ use shared::ids::{BagId, ObjectId, WorkerId};
 use tokio::time::Duration;
 
 use super::{
-    CHAIN, Delivery, World,
+    CHAIN, Delivery, News as NewsBy, World,
     chain::{hash, root},
     fault::Fault,
     node::{Copy, Part},
@@ -17,12 +17,16 @@ use crate::{
     cleanup::core::{Event as CleanupEvent, Surplus},
     holdings::OutboxEntry,
     obligations::core::{News, Round, Scene, Turn},
-    replicate::core::{Event as ReplicateEvent, Source},
+    replicate::{
+        core::{Event as ReplicateEvent, Source},
+        rounds::core::Event as RoundsEvent,
+    },
     scrub::core::Event as ScrubEvent,
 };
 
 mod acceptance;
 mod replication;
+mod rounds;
 mod upkeep;
 
 /// How often a node asks for blocks.
@@ -65,6 +69,11 @@ pub enum ToNode {
     },
     /// A comparison comes to its end.
     CompareEnds {
+        source: Source,
+        bags: Vec<BagId>,
+    },
+    /// A question of a round comes to its end.
+    RoundAnswer {
         source: Source,
         bags: Vec<BagId>,
     },
@@ -126,6 +135,7 @@ impl World {
                 token,
             } => self.transfer_ends(node, object, sources, token),
             ToNode::CompareEnds { source, bags } => self.compare_ends(node, source, bags),
+            ToNode::RoundAnswer { source, bags } => self.round_answer(node, source, &bags),
             ToNode::Remove {
                 object,
                 why,
@@ -139,6 +149,7 @@ impl World {
         match part {
             Part::Accept => self.accept(node, AcceptEvent::TimerFired),
             Part::Replicate => self.replicate(node, ReplicateEvent::TimerFired),
+            Part::Rounds => self.rounds(node, RoundsEvent::TimerFired),
             Part::Cleanup => self.cleanup(node, CleanupEvent::TimerFired),
             Part::Scrub => self.scrub(node, ScrubEvent::TimerFired),
         }
@@ -211,7 +222,7 @@ impl World {
         known.disk.flush();
         let source = Source(root(known.worker).into());
         for other in 0..self.nodes.len() {
-            let is_heard = self.random.percent(70);
+            let is_heard = self.news == NewsBy::All && self.random.percent(70);
             if other == node || !is_heard || !self.reaches(node, other) {
                 continue;
             }

@@ -9,7 +9,7 @@ use shared::{
 use tokio::time::Duration;
 
 use super::{
-    BAGS, CALM_FROM, CHAIN, Delivery, OBJECTS, WORKERS, World,
+    BAGS, CALM_FROM, CHAIN, Delivery, News, OBJECTS, WORKERS, World,
     chain::{self, bag, root},
     node::Copy,
     shell::ToNode,
@@ -43,6 +43,8 @@ pub enum Trouble {
     Jump(usize),
     /// Bytes change on a disk.
     Rot,
+    /// A node loses an object and does not notice.
+    Vanish,
     /// The liar says that it holds something.
     Lie,
 }
@@ -107,6 +109,10 @@ impl World {
             let at = self.some_moment(5_000, calm_ms);
             self.post(at, Delivery::Trouble(Trouble::Rot));
         }
+        for _ in 0..self.random.below(3) {
+            let at = self.some_moment(10_000, calm_ms);
+            self.post(at, Delivery::Trouble(Trouble::Vanish));
+        }
         for _ in 0..if self.has_liar() { 10 } else { 0 } {
             let at = self.some_moment(0, calm_ms);
             self.post(at, Delivery::Trouble(Trouble::Lie));
@@ -117,6 +123,8 @@ impl World {
         match trouble {
             Trouble::Create(object) => self.create(object),
             Trouble::Delete(object) => self.delete(object),
+            // Who owes a bag no longer is asked by comparisons for what is wanted, not by rounds.
+            Trouble::Move(_) if self.news == News::Rounds => {}
             Trouble::Move(bag) => self.move_bag(bag),
             Trouble::Upload(object) => self.upload(object),
             Trouble::Crash(node) => self.crash(node),
@@ -128,6 +136,7 @@ impl World {
             Trouble::Cut => self.cut_a_line(),
             Trouble::Jump(node) => self.jump(node),
             Trouble::Rot => self.rot(),
+            Trouble::Vanish => self.vanish(),
             Trouble::Lie => self.lie(),
         }
     }
@@ -242,8 +251,8 @@ impl World {
         self.arm_all(node);
     }
 
-    /// Never the last copy of those that owe it: no design survives that.
-    fn rot(&mut self) {
+    /// A good copy, never the last of those that owe it: no design survives that.
+    fn some_copy(&mut self) -> Option<(usize, ObjectId)> {
         let mut copies = Vec::new();
         for object in (0..OBJECTS).map(ObjectId) {
             let Some(known) = self.chain.directory.object(object) else {
@@ -262,11 +271,30 @@ impl World {
             }
         }
         if copies.is_empty() {
-            return;
+            return None;
         }
-        let (node, object) = copies[self.random.below(copies.len() as u64) as usize];
-        self.note("rot", || format!("{object} at {}", root(node as u64 + 1)));
-        self.nodes[node].disk.copies.insert(object, Copy::Rotten);
+        let at = self.random.below(copies.len() as u64) as usize;
+        Some(copies[at])
+    }
+
+    fn rot(&mut self) {
+        if let Some((node, object)) = self.some_copy() {
+            self.note("rot", || format!("{object} at {}", root(node as u64 + 1)));
+            self.nodes[node].disk.copies.insert(object, Copy::Rotten);
+        }
+    }
+
+    /// Record and file are gone, and nobody was told. What waits to be accepted is looked at all the
+    /// time, so that is not lost unnoticed.
+    fn vanish(&mut self) {
+        if let Some((node, object)) = self.some_copy()
+            && !self.nodes[node].disk.outbox.contains_key(&object)
+        {
+            self.note("vanished", || {
+                format!("{object} at {}", root(node as u64 + 1))
+            });
+            self.nodes[node].disk.copies.remove(&object);
+        }
     }
 
     fn lie(&mut self) {

@@ -1,11 +1,13 @@
 //! Bytes from one node to another, and what they say of each other.
 
+use std::collections::BTreeSet;
+
 use shared::ids::{BagId, ObjectId};
 
 use super::ToNode;
 use crate::{
     replicate::core::{Effect as ReplicateEffect, Event as ReplicateEvent, Failure, Source},
-    world::{World, chain::root, node::Part},
+    world::{News, World, chain::root, node::Part},
 };
 
 fn number(source: &Source) -> usize {
@@ -132,26 +134,41 @@ impl World {
     }
 
     pub(in crate::world) fn compare_ends(&mut self, node: usize, source: Source, bags: Vec<BagId>) {
-        let from = number(&source);
-        let is_lost = !self.is_calm() && self.random.percent(15);
-        let event = if is_lost || !self.nodes[from].is_up || !self.reaches(node, from) {
-            ReplicateEvent::CompareFailed { source, bags }
-        } else {
-            let theirs = &self.nodes[from];
-            let of_bags = bags
-                .iter()
-                .flat_map(|bag| self.chain.directory.objects_of(*bag));
-            let objects = of_bags.map(|known| known.id).filter(|object| {
-                let holds = theirs.is_liar || theirs.disk.copies.contains_key(object);
-                holds && !self.nodes[node].disk.copies.contains_key(object)
-            });
-            let objects = objects.collect();
-            ReplicateEvent::Compared {
+        let said = match self.news {
+            News::All => self.compare(node, &source, &bags),
+            News::Rounds => None,
+        };
+        let event = match said {
+            None => ReplicateEvent::CompareFailed { source, bags },
+            Some(objects) => ReplicateEvent::Compared {
                 source,
                 bags,
                 objects,
-            }
+            },
         };
         self.replicate(node, event);
+    }
+
+    /// What a node says it holds of these bags and another does not; `None` if it does not answer.
+    pub(in crate::world) fn compare(
+        &mut self,
+        node: usize,
+        source: &Source,
+        bags: &[BagId],
+    ) -> Option<BTreeSet<ObjectId>> {
+        let from = number(source);
+        let is_lost = !self.is_calm() && self.random.percent(15);
+        if is_lost || !self.nodes[from].is_up || !self.reaches(node, from) {
+            return None;
+        }
+        let theirs = &self.nodes[from];
+        let of_bags = bags
+            .iter()
+            .flat_map(|bag| self.chain.directory.objects_of(*bag));
+        let objects = of_bags.map(|known| known.id).filter(|object| {
+            let holds = theirs.is_liar || theirs.disk.copies.contains_key(object);
+            holds && !self.nodes[node].disk.copies.contains_key(object)
+        });
+        Some(objects.collect())
     }
 }
