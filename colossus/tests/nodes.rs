@@ -257,6 +257,8 @@ async fn what_is_pending_when_its_bag_is_moved_is_accepted_by_those_that_owe_it_
     for worker in 1..=4 {
         let options = move |config: &mut Config| {
             config.accept.step_in_delay = shared::config::TimeSpan(Duration::from_millis(500));
+            // The first proof is asked for before the others have fetched it.
+            config.cleanup.retry_delay = shared::config::TimeSpan(Duration::from_millis(300));
             if worker == 1 {
                 config.accept.batch_delay = shared::config::TimeSpan(Duration::from_secs(3_600));
             }
@@ -294,6 +296,11 @@ async fn what_is_pending_when_its_bag_is_moved_is_accepted_by_those_that_owe_it_
         nodes[0].metric("storage_accept_outbox_objects").await == 0.0
     })
     .await;
+    eventually("only those that owe it have it", async || {
+        !nodes[0].holds(1) && nodes[0].files_on_disk().is_empty()
+    })
+    .await;
+    assert!(nodes[1..].iter().all(|node| node.holds(1)));
     let handed_over = nodes[0].metric("storage_accept_handed_over_total").await;
     assert_eq!(handed_over, 1.0);
     for node in nodes {
