@@ -85,7 +85,8 @@ impl Checkpoints {
     }
 }
 
-/// A builder that goes on at the last point up to which data and CVs are good.
+/// A builder that goes on at the last point up to which data and CVs are good, or at the end of data
+/// that is whole.
 pub(super) fn last_good(
     hash: ContentHash,
     size: u64,
@@ -95,10 +96,6 @@ pub(super) fn last_good(
     let layout = Layout::new(size);
     let data_len = data.len()?;
     let outboard_len = outboard.map_or(Ok(0), TempFile::len)?;
-    if data_len == size && outboard_len <= layout.top_len() {
-        // A crash between the naming of outboard and data leaves whole data alone.
-        return whole(hash, size, data);
-    }
     let groups = layout.resumable_groups(data_len, outboard_len);
     let mut cvs = vec![0; groups as usize * CV_LEN];
     if let Some(outboard) = outboard {
@@ -108,6 +105,15 @@ pub(super) fn last_good(
     let doubted = groups.saturating_sub((Checkpoints::CVS_BYTES_MAX / CV_LEN) as u64);
     let good = good_groups(&layout, data, &cvs, doubted..groups)
         .map_err(|error| data.error("read", error))?;
+    // A crash between the naming of outboard and data leaves whole data alone, and another one while the
+    // outboard is written again leaves it beside a part of that.
+    let is_vouched_for = !layout.is_single_group() && good == size / GROUP_LEN as u64;
+    if data_len == size
+        && !is_vouched_for
+        && let Some(builder) = whole(hash, size, data)?
+    {
+        return Ok(builder);
+    }
     cvs.truncate(good as usize * CV_LEN);
     Builder::resume(size, &cvs).map_err(|error| data.error("resume", io::Error::other(error)))
 }
@@ -131,8 +137,8 @@ fn good_groups(
     Ok(doubted.end)
 }
 
-/// A builder at the end of the data if that is the object, else at its start.
-fn whole(hash: ContentHash, size: u64, data: &TempFile) -> Result<Builder, BlobError> {
+/// A builder at the end of the data if that is the object.
+fn whole(hash: ContentHash, size: u64, data: &TempFile) -> Result<Option<Builder>, BlobError> {
     let mut builder = Builder::new(size);
     let mut buffer = vec![0; READ_BYTES.min(usize::try_from(size).unwrap_or(READ_BYTES))];
     while builder.position() < size {
@@ -146,7 +152,7 @@ fn whole(hash: ContentHash, size: u64, data: &TempFile) -> Result<Builder, BlobE
         fed.map_err(|error| data.error("read", io::Error::other(error)))?;
     }
     match builder.clone().finish() {
-        Ok(built) if built.hash == hash => Ok(builder),
-        _ => Ok(Builder::new(size)),
+        Ok(built) if built.hash == hash => Ok(Some(builder)),
+        _ => Ok(None),
     }
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     hash::ContentHash,
-    verified::{GROUP_LEN, SEGMENT_LEN},
+    verified::{GROUP_LEN, Layout, SEGMENT_LEN},
 };
 
 const GROUP: u64 = GROUP_LEN as u64;
@@ -116,6 +116,37 @@ async fn whole_data_without_its_outboard_need_not_be_sent_again() {
     let upload = resume(&store, id, &bytes).await;
     assert_eq!(upload.position(), 100_000);
     assert_whole(&upload.finish().await.unwrap().commit().await.unwrap());
+}
+
+/// As two crashes leave it: one between the renames of outboard and data, and one while the outboard was
+/// written again.
+#[tokio::test]
+async fn whole_data_beside_a_torn_outboard_need_not_be_sent_again() {
+    for size in [100_000, 32 * GROUP_LEN, 3 * SEGMENT_LEN as usize + 1] {
+        let dir = tempfile::tempdir().unwrap();
+        let (bytes, store) = (data(size), BlobStore::open(dir.path()).unwrap());
+        let mut upload = begin(&store, &bytes).await;
+        let path = uploads(dir.path()).join(upload.id().to_string());
+        send(&mut upload, &bytes, size).await.unwrap();
+        let id = upload.id();
+        drop(upload.finish().await.unwrap());
+        let outboard = fs::read(path.with_extension("ob")).unwrap();
+        let top_len = Layout::new(size as u64).top_len() as usize;
+        for kept in [0, 1, top_len, top_len + 1, top_len + 32, top_len + 80] {
+            fs::write(path.with_extension("ob"), &outboard[..kept]).unwrap();
+            let upload = resume(&store, id, &bytes).await;
+            assert_eq!(upload.position(), size as u64, "{kept} bytes of the outboard");
+        }
+        // Of other data nothing is believed but what the outboard vouches for.
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all_at(b"other", 2 * GROUP).unwrap();
+        let groups_kept = &outboard[..top_len + 3 * 32];
+        fs::write(path.with_extension("ob"), groups_kept).unwrap();
+        let mut upload = resume(&store, id, &bytes).await;
+        assert_eq!(upload.position(), 2 * GROUP);
+        send(&mut upload, &bytes, size).await.unwrap();
+        assert_whole(&upload.finish().await.unwrap().commit().await.unwrap());
+    }
 }
 
 #[tokio::test]
@@ -251,6 +282,8 @@ impl Life {
                 self.settled = upload.position();
             }
         }
+        upload.settle().await?;
+        self.settled = size;
         upload.finish().await?.commit().await?;
         self.stored = true;
         Ok(())
