@@ -89,6 +89,8 @@ pub struct Reconciled {
     pub objects_found: Vec<ObjectId>,
     /// Files that no object on chain refers to; removed.
     pub files_removed: usize,
+    /// Uploads that were noted and whose object never came to be held; forgotten.
+    pub uploads_forgotten: usize,
     /// Blobs whose file has another length than the object; kept, to be mended.
     pub damaged: Vec<(ContentHash, u64)>,
     /// Records whose file was not found while a directory is out: kept, for it is most likely there.
@@ -323,6 +325,10 @@ impl Holdings {
         for hash in found.unmatched {
             self.inner.blobs.remove(&hash).await?;
             report.files_removed += 1;
+        }
+        // What lies in a directory that is out may have lost its record, and be found again later.
+        if !is_part_out {
+            report.uploads_forgotten = self.forget_untaken().await?;
         }
         Ok(report)
     }

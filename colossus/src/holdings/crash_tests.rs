@@ -286,6 +286,11 @@ async fn check(holdings: &Holdings, truth: &Truth, store: &Path, point: &str) {
         let is_back = holdings.contains(*object) || outbox.contains_key(object);
         assert!(!is_back, "{point}: object {object} came back");
     }
+    for entry in holdings.inner.taken.scan() {
+        let (object, _) = entry.unwrap();
+        let is_held = holdings.contains(object);
+        assert!(is_held, "{point}: an upload of {object} is noted");
+    }
     let held = holdings.ids().into_iter().filter_map(|id| holdings.get(id));
     let held: HashSet<String> = held.map(|held| held.hash.to_string()).collect();
     for file in files_below(store) {

@@ -37,6 +37,27 @@ impl Holdings {
         .await
     }
 
+    /// Forgets uploads whose object never came to be held: a crash between the two left them. Says of how
+    /// many. Not for a moment at which uploads are under way.
+    pub(super) async fn forget_untaken(&self) -> Result<usize, HoldingsError> {
+        let holdings = self.clone();
+        blocking(move || {
+            let table = &holdings.inner.taken;
+            let mut untaken = Vec::new();
+            for entry in table.scan() {
+                let (object, _) = entry?;
+                if !holdings.contains(object) {
+                    untaken.push(object);
+                }
+            }
+            for object in &untaken {
+                table.remove(object)?;
+            }
+            Ok(untaken.len())
+        })
+        .await
+    }
+
     /// Remembers in which block uploads were accepted. Objects that came by other ways have no
     /// receipt, and nothing is remembered of them.
     pub async fn note_accepted(

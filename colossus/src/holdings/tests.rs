@@ -127,11 +127,46 @@ async fn table_files_and_chain_are_brought_together() {
         records_dropped: 1,
         objects_found: vec![ObjectId(3)],
         files_removed: 1,
+        uploads_forgotten: 0,
         damaged: Vec::new(),
         unavailable: 0,
     };
     assert_eq!(report, expected);
     assert_eq!(holdings.ids(), [ObjectId(1), ObjectId(3)]);
+    assert_eq!(
+        holdings.reconcile(&view).await.unwrap(),
+        Reconciled::default()
+    );
+}
+
+#[tokio::test]
+async fn an_upload_that_a_crash_kept_from_being_stored_leaves_no_receipt() {
+    let bench = Bench::new();
+    let taken = Taken {
+        bucket: StorageBucketId(3),
+        time_ms: 5,
+        accepted_block: None,
+    };
+    let holdings = bench.holdings();
+    for id in [1, 2] {
+        holdings.note_taken(ObjectId(id), taken).await.unwrap();
+    }
+    let verified = bench.verified(b"stored").await;
+    holdings.store(ObjectId(1), verified, None).await.unwrap();
+    // The process ends before the second is stored.
+    let holdings = bench.holdings();
+    let directory = Directory {
+        objects: [on_chain(1, b"stored"), on_chain(2, b"not stored")].into(),
+        ..Directory::default()
+    };
+    let view = DirectoryView::new(directory, BlockRef::NOWHERE);
+    let report = holdings.reconcile(&view).await.unwrap();
+    assert_eq!(report.uploads_forgotten, 1);
+    assert_eq!(holdings.taken(ObjectId(1)).await.unwrap(), Some(taken));
+    // It comes from another node: this one did not take it over.
+    let verified = bench.verified(b"not stored").await;
+    holdings.store(ObjectId(2), verified, None).await.unwrap();
+    assert_eq!(holdings.taken(ObjectId(2)).await.unwrap(), None);
     assert_eq!(
         holdings.reconcile(&view).await.unwrap(),
         Reconciled::default()

@@ -135,7 +135,11 @@ async fn whole_data_beside_a_torn_outboard_need_not_be_sent_again() {
         for kept in [0, 1, top_len, top_len + 1, top_len + 32, top_len + 80] {
             fs::write(path.with_extension("ob"), &outboard[..kept]).unwrap();
             let upload = resume(&store, id, &bytes).await;
-            assert_eq!(upload.position(), size as u64, "{kept} bytes of the outboard");
+            assert_eq!(
+                upload.position(),
+                size as u64,
+                "{kept} bytes of the outboard"
+            );
         }
         // Of other data nothing is believed but what the outboard vouches for.
         let file = OpenOptions::new().write(true).open(&path).unwrap();
