@@ -3,7 +3,7 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use actix::{Actor, Addr};
-use actix_web::{App, HttpServer, dev::Server, web};
+use actix_web::{App, dev::Server, web};
 use prometheus::Registry;
 use shared::{
     api::{FetchError, HttpOptions, HttpPool},
@@ -259,15 +259,15 @@ fn open_port(
 ) -> Result<PublicPort, OpenError> {
     let bind = move |address| -> io::Result<(SocketAddr, Server)> {
         let (state, telemetry, door) = (state.clone(), telemetry.clone(), public.door());
-        let server = HttpServer::new(move || {
+        let app = move || {
             App::new()
                 .app_data(state.clone())
                 .wrap(door.clone())
                 .wrap(http::open_headers())
                 .wrap(telemetry.clone())
                 .configure(http::routes)
-        });
-        public.bind(server, address)
+        };
+        public.bind(app, address)
     };
     PublicPort::open_at(config.http.listen, Box::new(bind))
 }

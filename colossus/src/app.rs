@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Handler, dev::ToEnvelope};
-use actix_web::{App, HttpServer, dev::ServerHandle, web};
+use actix_web::{App, dev::ServerHandle, web};
 use prometheus::Registry;
 use shared::{
     api::FetchError,
@@ -537,15 +537,15 @@ fn start_http(
     let address = node.config.http.listen;
     let listen_error = |cause| StartError::Listen { address, cause };
     let (data, door) = (node.clone(), public.door());
-    let server = HttpServer::new(move || {
+    let app = move || {
         App::new()
             .wrap(door.clone())
             .wrap(requests.clone())
             .wrap(http::open_cors())
             .app_data(data.clone())
             .configure(http::routes)
-    });
-    let (address, running) = public.bind(server, address).map_err(listen_error)?;
+    };
+    let (address, running) = public.bind(app, address).map_err(listen_error)?;
     let handle = running.handle();
     actix_web::rt::spawn(running);
     Ok((handle, address))

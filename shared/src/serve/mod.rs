@@ -8,11 +8,13 @@
 //! - [`multipart`]: several ranges in one answer
 //! - [`sniff`]: media type from the first bytes
 //! - `slices`: the buffers of those bodies
+//! - `lane`: their way to the socket without a copy
 //! - [`server`]: what every public server of a node needs
 //! - [`openapi`]: a node's document of its interface, and the page to try it
 
 pub mod body;
 pub mod conditions;
+mod lane;
 pub mod multipart;
 pub mod openapi;
 pub mod proven;

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | here | [`HttpLimits`], the configuration; [`PublicServer`], what servers are made with |
 //! | [`clients`] | connections and requests per client, and the middleware that refuses |
+//! | `plain` | servers without TLS, whose bodies are not copied |
 //! | [`tls`] | certificate and key, read again while the server runs |
 
 use std::{
@@ -31,6 +32,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::config::TimeSpan;
 
 pub mod clients;
+mod plain;
 #[cfg(test)]
 mod tests;
 pub mod tls;
@@ -110,6 +112,14 @@ impl HttpLimits {
         self.workers.unwrap_or_else(cores).max(1)
     }
 
+    fn connections_per_worker_max(&self) -> usize {
+        // Places for those who are told that there is none: beyond them connections wait in the
+        // kernel's queue.
+        let refused_max = (self.connections_max / 8).max(64);
+        let connections_max = self.connections_max.saturating_add(refused_max);
+        connections_max.div_ceil(self.workers())
+    }
+
     /// Applies the limits, and turns Nagle's algorithm off: with it a small answer waits some 40 ms
     /// for the client's delayed acknowledgement. Signals are left to [`crate::supervise`].
     pub fn apply<F, I, S, B>(&self, server: HttpServer<F, I, S, B>) -> HttpServer<F, I, S, B>
@@ -125,13 +135,9 @@ impl HttpLimits {
         B: MessageBody + 'static,
     {
         let workers = self.workers();
-        // Places for those who are told that there is none: beyond them connections wait in the
-        // kernel's queue.
-        let refused_max = (self.connections_max / 8).max(64);
-        let connections_max = self.connections_max.saturating_add(refused_max);
         server
             .workers(workers)
-            .max_connections(connections_max.div_ceil(workers))
+            .max_connections(self.connections_per_worker_max())
             .max_connection_rate(self.connecting_max.div_ceil(workers))
             .client_request_timeout(self.header_timeout.0)
             .tls_handshake_timeout(self.header_timeout.0)
@@ -198,13 +204,9 @@ impl PublicServer {
         self.tls.clone()
     }
 
-    /// Binds a server to an address (port 0 takes a free one; the one in force is returned), ready to
-    /// run.
-    pub fn bind<F, I, S, B>(
-        &self,
-        server: HttpServer<F, I, S, B>,
-        address: SocketAddr,
-    ) -> io::Result<(SocketAddr, Server)>
+    /// A server of this application at an address (port 0 takes a free one; the one in force is
+    /// returned), ready to run.
+    pub fn bind<F, I, S, B>(&self, app: F, address: SocketAddr) -> io::Result<(SocketAddr, Server)>
     where
         F: Fn() -> I + Send + Clone + 'static,
         I: actix_service::IntoServiceFactory<S, actix_http::Request>,
@@ -217,20 +219,19 @@ impl PublicServer {
         B: MessageBody + 'static,
     {
         let door = self.door.clone();
-        let server = self
-            .limits
-            .apply(server)
-            .on_connect(move |connection, kept| door.on_connect(connection, kept));
         let listener = self.limits.listen(address)?;
         let address = listener.local_addr()?;
-        let server = match &self.tls {
-            None => server.listen(listener)?,
-            Some(tls) => {
-                let config = tls.server_config().map_err(io::Error::other)?;
-                server.listen_rustls_0_23(listener, config)?
-            }
+        let Some(tls) = &self.tls else {
+            let server = plain::serve(&self.limits, door, listener, app)?;
+            return Ok((address, server));
         };
-        Ok((address, server.run()))
+        let server = self
+            .limits
+            .apply(HttpServer::new(app))
+            .on_connect(move |connection, kept| door.on_connect(connection, kept));
+        let config = tls.server_config().map_err(io::Error::other)?;
+        let server = server.listen_rustls_0_23(listener, config)?.run();
+        Ok((address, server))
     }
 
     /// The node stops: from now on it says that it is not ready. Resolves when servers are to be

@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use actix_web::{App, HttpResponse, dev::ServerHandle, web};
+use actix_web::{App, HttpResponse, body::SizedStream, dev::ServerHandle, web};
 use bytes::Bytes;
 use futures::stream;
 use tokio::{
@@ -14,7 +14,8 @@ use tokio::{
 
 use super::*;
 
-/// A server with three routes: a word, a body without end, and one that ends when it is told to.
+/// A server with a word, a body without end, and one that ends when it is told to; the latter two without a
+/// length and with one.
 struct Running {
     public: PublicServer,
     registry: Registry,
@@ -31,13 +32,32 @@ impl Running {
             .unwrap();
         let finish = Arc::new(Notify::new());
         let (door, told) = (public.door(), finish.clone());
-        let server = HttpServer::new(move || {
+        let app = move || {
             let told = told.clone();
             let endless = || async {
                 let piece = Ok::<_, actix_web::Error>(Bytes::from(vec![7; 65_536]));
                 HttpResponse::Ok().streaming(
                     stream::repeat_with(move || piece.as_ref().unwrap().clone()).map_ok(),
                 )
+            };
+            let sized = || async {
+                let piece = Bytes::from(vec![7; 65_536]);
+                let pieces = stream::repeat_with(move || piece.clone());
+                HttpResponse::Ok().body(SizedStream::new(1 << 50, pieces.map_ok().boxed_local()))
+            };
+            let told_sized = told.clone();
+            let slow_sized = move || {
+                let told = told_sized.clone();
+                async move {
+                    let first = stream::iter([Bytes::from_static(&[b'x'; 50_000])]);
+                    let first = stream::iter([Bytes::from_static(b"begin ")]).chain(first);
+                    let rest = stream::once(async move {
+                        told.notified().await;
+                        Bytes::from_static(b"end")
+                    });
+                    let pieces = first.chain(rest).map_ok().boxed_local();
+                    HttpResponse::Ok().body(SizedStream::new(50_009, pieces))
+                }
             };
             let slow = move || {
                 let told = told.clone();
@@ -54,9 +74,11 @@ impl Running {
                 .wrap(door.clone())
                 .route("/", web::get().to(|| async { "word" }))
                 .route("/endless", web::get().to(endless))
+                .route("/endless-sized", web::get().to(sized))
                 .route("/slow", web::get().to(slow))
-        });
-        let (address, server) = public.bind(server, ([127, 0, 0, 1], 0).into()).unwrap();
+                .route("/slow-sized", web::get().to(slow_sized))
+        };
+        let (address, server) = public.bind(app, ([127, 0, 0, 1], 0).into()).unwrap();
         let handle = server.handle();
         actix_web::rt::spawn(server);
         Self {
@@ -207,47 +229,53 @@ async fn each_client_behind_a_trusted_proxy_has_a_rate_of_its_own() {
 
 #[actix_web::test]
 async fn a_client_that_takes_nothing_loses_its_connection_and_one_that_reads_does_not() {
-    let limits = HttpLimits {
-        write_stall_timeout: TimeSpan(Duration::from_millis(300)),
-        ..small()
-    };
-    let server = Running::start(limits, None).await;
-    let stalled = server.connect("GET /endless HTTP/1.1").await;
-    let mut reading = server.connect("GET /endless HTTP/1.1").await;
-    server.until("http_server_connections", 2.0).await;
-    let mut bytes = vec![0; 1 << 20];
-    while server.metric("http_server_connections") != 1.0 {
+    for request in ["GET /endless HTTP/1.1", "GET /endless-sized HTTP/1.1"] {
+        let limits = HttpLimits {
+            write_stall_timeout: TimeSpan(Duration::from_millis(300)),
+            ..small()
+        };
+        let server = Running::start(limits, None).await;
+        let stalled = server.connect(request).await;
+        let mut reading = server.connect(request).await;
+        server.until("http_server_connections", 2.0).await;
+        let mut bytes = vec![0; 1 << 20];
+        while server.metric("http_server_connections") != 1.0 {
+            assert!(reading.read(&mut bytes).await.unwrap() > 0);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         assert!(reading.read(&mut bytes).await.unwrap() > 0);
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        // Who leaves is gone at once.
+        drop((stalled, reading));
+        server.until("http_server_connections", 0.0).await;
+        server.handle.stop(false).await;
     }
-    assert!(reading.read(&mut bytes).await.unwrap() > 0);
-    drop((stalled, reading));
-    server.handle.stop(false).await;
 }
 
 #[actix_web::test]
 async fn what_is_under_way_is_finished_and_nothing_new_begins() {
-    let server = Running::start(small(), None).await;
-    let ready = server.public.ready();
-    assert_eq!(ready(), Ok(()));
-    let mut stream = server.connect("GET /slow HTTP/1.1").await;
-    let mut got = String::new();
-    while !got.contains("begin") {
-        got += &read_some(&mut stream).await;
-    }
-    server.public.drain().await;
-    assert!(ready().unwrap_err().contains("stopping"));
-    let stopping = server.handle.stop(true);
-    let rest = async {
-        // Connections are refused as soon as the socket is closed.
-        while TcpStream::connect(server.address).await.is_ok() {
-            tokio::task::yield_now().await;
+    for (path, end) in [("/slow", "end\r\n0\r\n\r\n"), ("/slow-sized", "xend")] {
+        let server = Running::start(small(), None).await;
+        let ready = server.public.ready();
+        assert_eq!(ready(), Ok(()));
+        let mut stream = server.connect(&format!("GET {path} HTTP/1.1")).await;
+        let mut got = String::new();
+        while !got.contains("begin") {
+            got += &read_some(&mut stream).await;
         }
-        server.finish.notify_one();
-        stream.read_to_string(&mut got).await.unwrap();
-    };
-    futures::join!(stopping, rest);
-    assert!(got.contains("end") && got.ends_with("0\r\n\r\n"), "{got}");
+        server.public.drain().await;
+        assert!(ready().unwrap_err().contains("stopping"));
+        let stopping = server.handle.stop(true);
+        let rest = async {
+            // Connections are refused as soon as the socket is closed.
+            while TcpStream::connect(server.address).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+            server.finish.notify_one();
+            stream.read_to_string(&mut got).await.unwrap();
+        };
+        futures::join!(stopping, rest);
+        assert!(got.ends_with(end), "{path}: {} bytes", got.len());
+    }
 }
 
 /// Writes a certificate for localhost and gives it.
