@@ -1,7 +1,7 @@
 //! The keeper's mailbox, timer and hands. It decides nothing: see [`super::core`].
 //!
 //! Disk work is done in turns on the blocking pool, one at a time and in order, so that removing an
-//! object and opening it again cannot overtake each other.
+//! object and opening it again cannot overtake each other. The room of what was removed is freed beside them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,13 +10,14 @@ use std::{
 };
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     ahead::Beginning,
     core::{Core, Declined, Effect, Event, Holding, Limits, Readers},
     disk::{self, Job},
+    leaving::{Given, Leaving},
     messages::{
         Admission, Counts, CountsNow, FetchedAhead, Held, Holds, Purge, PurgeAll, PurgeUnwanted,
         RoomWanted, Stop, Touched, Want,
@@ -56,7 +57,8 @@ pub struct Keeper {
     jobs: Vec<Job>,
     disk_busy: bool,
     /// Room that was given, and is free when the disk has done what it was told before.
-    given: Vec<(oneshot::Sender<u64>, u64)>,
+    given: Vec<Given>,
+    pub(super) leaving: Leaving,
     /// What the last step gave.
     room: u64,
     timer_runs: bool,
@@ -103,6 +105,7 @@ impl Keeper {
             jobs: Vec::new(),
             disk_busy: false,
             given: Vec::new(),
+            leaving: Leaving::default(),
             room: 0,
             timer_runs: false,
             stop: None,
@@ -234,15 +237,15 @@ impl Keeper {
         }
         let given = std::mem::take(&mut self.given);
         if self.jobs.is_empty() {
-            return answer_given(given);
+            return self.free(Vec::new(), given, ctx);
         }
         self.disk_busy = true;
         let (shelf, jobs) = (self.shelf.clone(), std::mem::take(&mut self.jobs));
         let turn = disk::turn(shelf, jobs).into_actor(self);
-        ctx.spawn(turn.map(|opened, keeper, ctx| {
+        ctx.spawn(turn.map(|done, keeper, ctx| {
             keeper.disk_busy = false;
-            answer_given(given);
-            for (content, files) in opened {
+            keeper.free(done.removed, given, ctx);
+            for (content, files) in done.opened {
                 keeper.opened(content, files, ctx);
             }
             keeper.start_disk_turn(ctx);
@@ -340,8 +343,7 @@ impl Keeper {
         }
         let Some(done) = self.stop.take() else { return };
         let (shelf, order) = (self.shelf.clone(), self.core.order());
-        let marked =
-            tokio::task::spawn_blocking(move || shelf.mark_stopped(&order)).into_actor(self);
+        let marked = spawn_blocking(move || shelf.mark_stopped(&order)).into_actor(self);
         ctx.spawn(marked.map(|marked, _, _| {
             match marked {
                 Ok(Ok(())) => {}
@@ -350,13 +352,6 @@ impl Keeper {
             }
             let _ = done.send(());
         }));
-    }
-}
-
-/// Tells fills that their room is free. One that is gone has given its room back by its end.
-fn answer_given(given: Vec<(oneshot::Sender<u64>, u64)>) {
-    for (fill, extents) in given {
-        let _ = fill.send(extents);
     }
 }
 
