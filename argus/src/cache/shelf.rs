@@ -94,11 +94,6 @@ pub struct Files {
     pub claimed: Present,
 }
 
-/// What is left of an object that was removed.
-pub struct Removed {
-    _data: Option<File>,
-}
-
 impl Shelf {
     /// Opens the directory, tells what is there, least recently used first, and removes what is of
     /// no use.
@@ -266,11 +261,9 @@ impl Shelf {
         Ok(())
     }
 
-    /// Removes an object's files from the directory. Their room is free when what is returned is dropped,
-    /// which takes the disk long (700 ms were seen for 500 MiB), and when nobody reads them any more.
-    pub fn remove(&self, content: &Content) -> Result<Removed, ShelfError> {
+    /// Removes an object's files.
+    pub fn remove(&self, content: &Content) -> Result<(), ShelfError> {
         self.proven.lock().remove(content);
-        let data = File::open(self.path(content, "")).ok();
         // The map goes first: without it the rest is known to be nothing.
         for suffix in [".map", "", ".ob"] {
             let path = self.path(content, suffix);
@@ -285,7 +278,7 @@ impl Shelf {
                 _ => {}
             }
         }
-        Ok(Removed { _data: data })
+        Ok(())
     }
 
     /// Notes an orderly stop, with the contents from the least to the most recently used, and leaves

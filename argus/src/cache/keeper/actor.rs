@@ -1,7 +1,7 @@
 //! The keeper's mailbox, timer and hands. It decides nothing: see [`super::core`].
 //!
 //! Disk work is done in turns on the blocking pool, one at a time and in order, so that removing an
-//! object and opening it again cannot overtake each other. The room of what was removed is freed beside them.
+//! object and opening it again cannot overtake each other.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,14 +10,13 @@ use std::{
 };
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
-use tokio::{sync::oneshot, task::spawn_blocking};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     ahead::Beginning,
     core::{Core, Declined, Effect, Event, Holding, Limits, Readers},
     disk::{self, Job},
-    leaving::{Given, Leaving},
     messages::{
         Admission, Counts, CountsNow, FetchedAhead, Held, Holds, Purge, PurgeAll, PurgeUnwanted,
         RoomWanted, Stop, Touched, Want,
@@ -57,8 +56,7 @@ pub struct Keeper {
     jobs: Vec<Job>,
     disk_busy: bool,
     /// Room that was given, and is free when the disk has done what it was told before.
-    given: Vec<Given>,
-    pub(super) leaving: Leaving,
+    given: Vec<(oneshot::Sender<u64>, u64)>,
     /// What the last step gave.
     room: u64,
     timer_runs: bool,
@@ -105,7 +103,6 @@ impl Keeper {
             jobs: Vec::new(),
             disk_busy: false,
             given: Vec::new(),
-            leaving: Leaving::default(),
             room: 0,
             timer_runs: false,
             stop: None,
@@ -237,15 +234,15 @@ impl Keeper {
         }
         let given = std::mem::take(&mut self.given);
         if self.jobs.is_empty() {
-            return self.free(Vec::new(), given, ctx);
+            return answer_given(given);
         }
         self.disk_busy = true;
         let (shelf, jobs) = (self.shelf.clone(), std::mem::take(&mut self.jobs));
         let turn = disk::turn(shelf, jobs).into_actor(self);
-        ctx.spawn(turn.map(|done, keeper, ctx| {
+        ctx.spawn(turn.map(|opened, keeper, ctx| {
             keeper.disk_busy = false;
-            keeper.free(done.removed, given, ctx);
-            for (content, files) in done.opened {
+            answer_given(given);
+            for (content, files) in opened {
                 keeper.opened(content, files, ctx);
             }
             keeper.start_disk_turn(ctx);
@@ -343,7 +340,8 @@ impl Keeper {
         }
         let Some(done) = self.stop.take() else { return };
         let (shelf, order) = (self.shelf.clone(), self.core.order());
-        let marked = spawn_blocking(move || shelf.mark_stopped(&order)).into_actor(self);
+        let marked =
+            tokio::task::spawn_blocking(move || shelf.mark_stopped(&order)).into_actor(self);
         ctx.spawn(marked.map(|marked, _, _| {
             match marked {
                 Ok(Ok(())) => {}
@@ -352,6 +350,13 @@ impl Keeper {
             }
             let _ = done.send(());
         }));
+    }
+}
+
+/// Tells fills that their room is free. One that is gone has given its room back by its end.
+fn answer_given(given: Vec<(oneshot::Sender<u64>, u64)>) {
+    for (fill, extents) in given {
+        let _ = fill.send(extents);
     }
 }
 

@@ -10,10 +10,7 @@ use std::{
 use tokio::task::spawn_blocking;
 
 use crate::{
-    cache::{
-        Shelf, ShelfError,
-        shelf::{Files, Removed},
-    },
+    cache::{Shelf, ShelfError, shelf::Files},
     content::Content,
 };
 
@@ -31,35 +28,24 @@ pub(super) enum Job {
 /// What was to be opened, and what came of it.
 pub(super) type Opened<F> = Vec<(Content, Result<F, ShelfError>)>;
 
-/// What came of a turn.
-pub(super) struct Done<D: Disk + ?Sized> {
-    /// Everything that was to be opened.
-    pub opened: Opened<D::Files>,
-    /// What was removed, and takes room until this is dropped. Blocks.
-    pub removed: Vec<D::Removed>,
-}
-
 /// The hands on the disk.
 pub(super) trait Disk: Send + Sync + 'static {
     /// An object's open files.
     type Files: Send + 'static;
-    /// What is left of removed files.
-    type Removed: Send + 'static;
     /// Opens them, making them if there are none.
     fn open(&self, content: &Content) -> Result<Self::Files, ShelfError>;
-    /// Removes them. Their room is free when what is returned is dropped.
-    fn remove(&self, content: &Content) -> Result<Self::Removed, ShelfError>;
+    /// Removes them.
+    fn remove(&self, content: &Content) -> Result<(), ShelfError>;
     /// Gives back the extents from this one on.
     fn trim(&self, content: &Content, from: u64) -> Result<(), ShelfError>;
 }
 
 impl Disk for Shelf {
     type Files = Files;
-    type Removed = Removed;
     fn open(&self, content: &Content) -> Result<Files, ShelfError> {
         self.files(content)
     }
-    fn remove(&self, content: &Content) -> Result<Removed, ShelfError> {
+    fn remove(&self, content: &Content) -> Result<(), ShelfError> {
         Self::remove(self, content)
     }
     fn trim(&self, content: &Content, from: u64) -> Result<(), ShelfError> {
@@ -68,23 +54,19 @@ impl Disk for Shelf {
 }
 
 /// Does the jobs in order and tells of every one that opens.
-pub(super) async fn turn<D: Disk>(disk: Arc<D>, jobs: Vec<Job>) -> Done<D> {
+pub(super) async fn turn<D: Disk>(disk: Arc<D>, jobs: Vec<Job>) -> Opened<D::Files> {
     let to_open = jobs.iter().filter_map(|job| match job {
         Job::Open(content) => Some(*content),
         Job::Remove(_) | Job::Trim(..) => None,
     });
     let to_open: Vec<Content> = to_open.collect();
     let work = move || {
-        let mut done = Done {
-            opened: Vec::new(),
-            removed: Vec::new(),
-        };
         jobs.into_iter()
-            .for_each(|job| work(&*disk, job, &mut done));
-        done
+            .filter_map(|job| work(&*disk, job))
+            .collect()
     };
     match spawn_blocking(work).await {
-        Ok(done) => done,
+        Ok(opened) => opened,
         Err(error) => {
             tracing::error!(%error, "disk work of the cache was lost");
             let why = error.to_string();
@@ -92,29 +74,26 @@ pub(super) async fn turn<D: Disk>(disk: Arc<D>, jobs: Vec<Job>) -> Done<D> {
                 let why = why.clone();
                 (content, Err(ShelfError::Lost { content, why }))
             };
-            Done {
-                opened: to_open.into_iter().map(lost).collect(),
-                removed: Vec::new(),
-            }
+            to_open.into_iter().map(lost).collect()
         }
     }
 }
 
 /// Does one job; a panic in it is an error of this job alone.
-fn work<D: Disk>(disk: &D, job: Job, done: &mut Done<D>) {
+fn work<D: Disk>(disk: &D, job: Job) -> Option<(Content, Result<D::Files, ShelfError>)> {
     match job {
-        Job::Open(content) => {
-            let opened = caught(content, || disk.open(&content));
-            done.opened.push((content, opened));
+        Job::Open(content) => Some((content, caught(content, || disk.open(&content)))),
+        Job::Remove(content) => {
+            if let Err(error) = caught(content, || disk.remove(&content)) {
+                tracing::error!(%error, "an evicted object cannot be removed");
+            }
+            None
         }
-        Job::Remove(content) => match caught(content, || disk.remove(&content)) {
-            Ok(removed) => done.removed.push(removed),
-            Err(error) => tracing::error!(%error, "an evicted object cannot be removed"),
-        },
         Job::Trim(content, from) => {
             if let Err(error) = caught(content, || disk.trim(&content, from)) {
                 tracing::error!(%error, "the end of an object cannot be given back");
             }
+            None
         }
     }
 }
@@ -159,14 +138,13 @@ mod tests {
 
     impl Disk for Haunted {
         type Files = u64;
-        type Removed = Content;
         fn open(&self, content: &Content) -> Result<u64, ShelfError> {
             self.job(Job::Open(*content), content);
             Ok(content.size)
         }
-        fn remove(&self, content: &Content) -> Result<Content, ShelfError> {
+        fn remove(&self, content: &Content) -> Result<(), ShelfError> {
             self.job(Job::Remove(*content), content);
-            Ok(*content)
+            Ok(())
         }
         fn trim(&self, content: &Content, from: u64) -> Result<(), ShelfError> {
             self.job(Job::Trim(*content, from), content);
@@ -188,10 +166,8 @@ mod tests {
             Job::Open(content(13)),
             Job::Trim(content(2), 1),
             Job::Open(content(3)),
-            Job::Remove(content(4)),
         ];
-        let Done { opened, removed } = turn(disk.clone(), jobs.clone()).await;
-        assert_eq!(removed, [content(4)]);
+        let opened = turn(disk.clone(), jobs.clone()).await;
         let [(first, one), (second, bad), (third, three)] = &opened[..] else {
             panic!("three were to be opened, {} answers", opened.len());
         };
@@ -202,10 +178,6 @@ mod tests {
         );
         let error = bad.as_ref().unwrap_err().to_string();
         assert!(error.contains("haunted") && error.contains(&content(13).to_string()));
-        assert_eq!(
-            *disk.0.lock(),
-            [jobs[1], jobs[3], jobs[4], jobs[5]],
-            "in order"
-        );
+        assert_eq!(*disk.0.lock(), [jobs[1], jobs[3], jobs[4]], "in order");
     }
 }

@@ -7,13 +7,11 @@
 //! - `ahead`: the actor's way of beginnings that nobody has asked for yet
 //! - [`messages`]: what it can be told and asked
 //! - `disk`: a turn of disk work, and what becomes of it when it panics
-//! - `leaving`: the room of what was removed
 
 pub mod actor;
 mod ahead;
 pub mod core;
 mod disk;
-mod leaving;
 mod ledger;
 pub mod messages;
 
