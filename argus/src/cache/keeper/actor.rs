@@ -1,7 +1,8 @@
 //! The keeper's mailbox, timer and hands. It decides nothing: see [`super::core`].
 //!
 //! Disk work is done in turns on the blocking pool, one at a time and in order, so that removing an
-//! object and opening it again cannot overtake each other.
+//! object and opening it again cannot overtake each other; what need not wait is opened beside them, see
+//! [`super::queue`].
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,6 +22,7 @@ use super::{
         Admission, Counts, CountsNow, FetchedAhead, Held, Holds, Purge, PurgeAll, PurgeUnwanted,
         RoomWanted, Stop, Touched, Want,
     },
+    queue::Queue,
 };
 use crate::{
     cache::{
@@ -53,8 +55,7 @@ pub struct Keeper {
     beginnings: HashMap<Content, Beginning>,
     /// Why the last step fetched nothing ahead.
     pub(super) declined: Option<Declined>,
-    jobs: Vec<Job>,
-    disk_busy: bool,
+    queue: Queue,
     /// Room that was given, and is free when the disk has done what it was told before.
     given: Vec<(oneshot::Sender<u64>, u64)>,
     /// What the last step gave.
@@ -92,6 +93,7 @@ impl Keeper {
         metrics: Metrics,
     ) -> Self {
         Self {
+            queue: Queue::new(limits.bytes_max),
             core: Core::new(limits),
             shelf: Arc::new(shelf),
             open,
@@ -100,8 +102,6 @@ impl Keeper {
             wants: HashMap::new(),
             beginnings: HashMap::new(),
             declined: None,
-            jobs: Vec::new(),
-            disk_busy: false,
             given: Vec::new(),
             room: 0,
             timer_runs: false,
@@ -161,12 +161,12 @@ impl Keeper {
             Effect::Evict { content } => {
                 self.metrics.evictions.inc();
                 self.put_away(&content);
-                self.jobs.push(Job::Remove(content));
+                self.queue.push(Job::Remove(content));
             }
             Effect::Trim { content, from } => {
                 self.metrics.trims.inc();
                 self.put_away(&content);
-                self.jobs.push(Job::Trim(content, from));
+                self.queue.push(Job::Trim(content, from));
             }
             Effect::Room { extents, .. } => self.room = extents,
             Effect::CancelFill { content } => {
@@ -185,7 +185,7 @@ impl Keeper {
                     self.objects.remove(&content);
                 }
             }
-            Effect::Open { content } => self.jobs.push(Job::Open(content)),
+            Effect::Open { content } => self.queue.push(Job::Open(content)),
             Effect::Admit { content } => {
                 if self.objects.contains_key(&content) {
                     self.admit(&content, false);
@@ -229,25 +229,35 @@ impl Keeper {
     }
 
     pub(super) fn start_disk_turn(&mut self, ctx: &mut Context<Self>) {
-        if self.disk_busy {
+        let in_use = self.core.bytes();
+        for content in self.queue.openings(in_use) {
+            let opening = disk::turn(self.shelf.clone(), vec![Job::Open(content)]);
+            ctx.spawn(opening.into_actor(self).map(move |opened, keeper, ctx| {
+                keeper.queue.opened(&content);
+                keeper.disk_done(opened, ctx);
+            }));
+        }
+        if self.queue.has_room_for(in_use) {
+            answer_given(std::mem::take(&mut self.given));
+        }
+        let Some(jobs) = self.queue.next_turn() else {
             return;
-        }
+        };
         let given = std::mem::take(&mut self.given);
-        if self.jobs.is_empty() {
-            return answer_given(given);
-        }
-        self.disk_busy = true;
-        let (shelf, jobs) = (self.shelf.clone(), std::mem::take(&mut self.jobs));
-        let turn = disk::turn(shelf, jobs).into_actor(self);
+        let turn = disk::turn(self.shelf.clone(), jobs).into_actor(self);
         ctx.spawn(turn.map(|opened, keeper, ctx| {
-            keeper.disk_busy = false;
+            keeper.queue.turn_done();
             answer_given(given);
-            for (content, files) in opened {
-                keeper.opened(content, files, ctx);
-            }
-            keeper.start_disk_turn(ctx);
-            keeper.finish_stop(ctx);
+            keeper.disk_done(opened, ctx);
         }));
+    }
+
+    fn disk_done(&mut self, opened: disk::Opened<Files>, ctx: &mut Context<Self>) {
+        for (content, files) in opened {
+            self.opened(content, files, ctx);
+        }
+        self.start_disk_turn(ctx);
+        self.finish_stop(ctx);
     }
 
     fn opened(
@@ -334,8 +344,7 @@ impl Keeper {
 
     /// Once nothing is under way, notes the orderly stop and answers the one who asked for it.
     fn finish_stop(&mut self, ctx: &mut Context<Self>) {
-        if self.stop.is_none() || !self.fills.is_empty() || self.disk_busy || !self.jobs.is_empty()
-        {
+        if self.stop.is_none() || !self.fills.is_empty() || !self.queue.is_idle() {
             return;
         }
         let Some(done) = self.stop.take() else { return };

@@ -25,6 +25,15 @@ pub(super) enum Job {
     Open(Content),
 }
 
+impl Job {
+    /// Of which object.
+    pub(super) fn content(&self) -> Content {
+        match self {
+            Self::Remove(content) | Self::Trim(content, _) | Self::Open(content) => *content,
+        }
+    }
+}
+
 /// What was to be opened, and what came of it.
 pub(super) type Opened<F> = Vec<(Content, Result<F, ShelfError>)>;
 

@@ -6,6 +6,7 @@
 //! - [`actor`]: the mailbox, the timer and the hands
 //! - `ahead`: the actor's way of beginnings that nobody has asked for yet
 //! - [`messages`]: what it can be told and asked
+//! - `queue`: what the disk is to do, and what need not wait for its turn, pure
 //! - `disk`: a turn of disk work, and what becomes of it when it panics
 
 pub mod actor;
@@ -14,6 +15,7 @@ pub mod core;
 mod disk;
 mod ledger;
 pub mod messages;
+mod queue;
 
 pub use actor::Keeper;
 pub use core::Holding;

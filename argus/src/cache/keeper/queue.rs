@@ -1,0 +1,168 @@
+//! What the disk is to do for the keeper, in order, and what need not wait for its turn. To remove a film
+//! takes a disk the better part of a second; what is opened meanwhile waits for that only if it needs the
+//! room, or the very files.
+
+use super::disk::Job;
+use crate::{cache::extents, content::Content};
+
+/// Jobs that wait and jobs under way.
+pub(super) struct Queue {
+    bytes_max: u64,
+    waiting: Vec<Job>,
+    under_way: Vec<Job>,
+    /// What is being opened beside the turn under way.
+    opening: Vec<Content>,
+}
+
+impl Queue {
+    /// For a cache of so many bytes.
+    pub(super) fn new(bytes_max: u64) -> Self {
+        Self {
+            bytes_max,
+            waiting: Vec::new(),
+            under_way: Vec::new(),
+            opening: Vec::new(),
+        }
+    }
+
+    /// At the end.
+    pub(super) fn push(&mut self, job: Job) {
+        self.waiting.push(job);
+    }
+
+    /// Is there nothing to do, and nothing being done?
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.is_empty() && self.opening.is_empty()
+    }
+
+    /// Is there room for all that is `in_use`, given room included, although nothing that is to go has
+    /// gone yet?
+    pub(super) fn has_room_for(&self, in_use: u64) -> bool {
+        let jobs = self.waiting.iter().chain(&self.under_way);
+        let going: u64 = jobs.map(bytes_going_max).sum();
+        in_use.saturating_add(going) <= self.bytes_max
+    }
+
+    /// Takes out what can be opened at once, beside everything else.
+    pub(super) fn openings(&mut self, in_use: u64) -> Vec<Content> {
+        if !self.has_room_for(in_use) {
+            return Vec::new();
+        }
+        let mut concerned: Vec<Content> = self.under_way.iter().map(Job::content).collect();
+        let mut at_once = Vec::new();
+        self.waiting.retain(|job| match job {
+            Job::Open(content) if !concerned.contains(content) => {
+                at_once.push(*content);
+                false
+            }
+            _ => {
+                concerned.push(job.content());
+                true
+            }
+        });
+        self.opening.extend(&at_once);
+        at_once
+    }
+
+    /// One of these is done.
+    pub(super) fn opened(&mut self, content: &Content) {
+        self.opening.retain(|opening| opening != content);
+    }
+
+    /// The next turn's jobs, in order: all that wait, once those before are done and nothing of it is
+    /// being opened.
+    pub(super) fn next_turn(&mut self) -> Option<Vec<Job>> {
+        let is_open = |job: &Job| self.opening.contains(&job.content());
+        let is_free = self.under_way.is_empty() && !self.waiting.iter().any(is_open);
+        if !is_free || self.waiting.is_empty() {
+            return None;
+        }
+        self.under_way = std::mem::take(&mut self.waiting);
+        Some(self.under_way.clone())
+    }
+
+    /// The turn is done.
+    pub(super) fn turn_done(&mut self) {
+        self.under_way.clear();
+    }
+}
+
+/// What of the disk a job may give back.
+fn bytes_going_max(job: &Job) -> u64 {
+    match job {
+        Job::Remove(content) | Job::Trim(content, _) => extents::footprint(content),
+        Job::Open(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::hash::ContentHash;
+
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn content(name: &str, mib: u64) -> Content {
+        let hash = ContentHash::of(name.as_bytes());
+        let size = mib * MIB;
+        Content { hash, size }
+    }
+
+    #[test]
+    fn with_room_for_both_an_opening_does_not_wait_for_a_removal() {
+        let (film, next) = (content("film", 500), content("next", 500));
+        let mut queue = Queue::new(2_000 * MIB);
+        queue.push(Job::Remove(film));
+        assert_eq!(queue.next_turn(), Some(vec![Job::Remove(film)]));
+        queue.push(Job::Open(next));
+        assert_eq!(queue.openings(20 * MIB), [next]);
+        assert_eq!((queue.next_turn(), queue.is_idle()), (None, false));
+        queue.turn_done();
+        assert!(!queue.is_idle());
+        queue.opened(&next);
+        assert!(queue.is_idle());
+    }
+
+    #[test]
+    fn what_needs_the_room_waits_for_it() {
+        let (film, next) = (content("film", 500), content("next", 500));
+        let mut queue = Queue::new(510 * MIB);
+        queue.push(Job::Remove(film));
+        queue.push(Job::Open(next));
+        assert!(!queue.has_room_for(20 * MIB));
+        assert!(queue.openings(20 * MIB).is_empty());
+        let both = vec![Job::Remove(film), Job::Open(next)];
+        assert_eq!(queue.next_turn(), Some(both), "in order");
+        queue.turn_done();
+        assert!(queue.is_idle() && queue.has_room_for(510 * MIB));
+    }
+
+    #[test]
+    fn jobs_of_one_object_keep_their_order() {
+        let film = content("film", 5);
+        let mut queue = Queue::new(100 * MIB);
+        // Removed, and wanted again: waiting or under way.
+        queue.push(Job::Remove(film));
+        queue.push(Job::Open(film));
+        assert!(queue.openings(0).is_empty());
+        assert_eq!(queue.next_turn().unwrap().len(), 2);
+        queue.push(Job::Trim(film, 1));
+        queue.push(Job::Open(film));
+        assert!(queue.openings(0).is_empty());
+        queue.turn_done();
+        assert_eq!(
+            queue.next_turn().unwrap(),
+            [Job::Trim(film, 1), Job::Open(film)]
+        );
+        queue.turn_done();
+
+        // Being opened, and to be removed.
+        queue.push(Job::Open(film));
+        assert_eq!(queue.openings(0), [film]);
+        queue.push(Job::Remove(film));
+        assert_eq!(queue.next_turn(), None);
+        queue.opened(&film);
+        assert_eq!(queue.next_turn(), Some(vec![Job::Remove(film)]));
+    }
+}
