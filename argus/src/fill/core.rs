@@ -51,6 +51,8 @@ pub struct View<'a> {
 pub enum Event {
     /// Nothing in particular: it started, a viewer came or moved, or some time has passed.
     Woken,
+    /// The first bytes of the fill have come, verified.
+    Began,
     /// What was to be fetched of an extent is there, or was looked at on disk.
     Landed { extent: Extent },
     /// A source failed with an extent.
@@ -123,6 +125,9 @@ pub struct Core {
     /// Extents there is room for besides.
     room: u64,
     asking: bool,
+    /// Has anything come, or failed to come? Until then only what viewers stand before is fetched: they
+    /// wait for its first bytes, and what is fetched beside it would take the source's time from it.
+    began: bool,
     /// Only so many extents from the start are fetched, until a viewer comes.
     ahead: Option<u64>,
     /// The last answer was that there is none.
@@ -161,6 +166,7 @@ impl Core {
             held,
             room,
             asking: false,
+            began: false,
             ahead: None,
             refused: false,
             said_no_room: false,
@@ -186,7 +192,12 @@ impl Core {
         if !view.cursors.is_empty() {
             self.ahead = None;
         }
+        self.began |= matches!(
+            event,
+            Event::Began | Event::Landed { .. } | Event::Failed { .. }
+        );
         match event {
+            Event::Began => {}
             Event::Woken => {
                 if self.refused && !self.asking && !view.cursors.is_empty() {
                     self.ask_room(&mut effects);
@@ -270,10 +281,19 @@ impl Core {
     fn launch(&mut self, view: &View<'_>, effects: &mut Vec<Effect>) {
         loop {
             let (held, room, ahead) = (&self.held, self.room, self.ahead);
+            let waited_for = |extent: Extent| view.cursors.iter().any(|at| at.extent() == extent);
+            let is_open_to_all = self.began || view.cursors.is_empty();
             let may = |extent: Extent| {
-                (room > 0 || held.contains(extent.0)) && ahead.is_none_or(|ahead| extent.0 < ahead)
+                (room > 0 || held.contains(extent.0))
+                    && ahead.is_none_or(|ahead| extent.0 < ahead)
+                    && (is_open_to_all || waited_for(extent))
             };
             let Some((extent, groups)) = self.plan.next(view.present, view.cursors, may) else {
+                if !self.began && self.plan.is_idle() {
+                    // What viewers stand before is there.
+                    self.began = true;
+                    continue;
+                }
                 break;
             };
             if self.held.insert(extent.0) {
@@ -435,6 +455,15 @@ mod tests {
         effects.iter().filter_map(extent).collect()
     }
 
+    fn view<'a>(present: &'a Present, cursors: &'a [Cursor]) -> View<'a> {
+        View {
+            present,
+            cursors,
+            sources: &["a"],
+            best: &|some| some.first().copied(),
+        }
+    }
+
     /// A fill of the first two of ten extents. A viewer may come before the first has landed.
     fn ahead(viewer: &[Cursor]) -> (Vec<Effect>, Vec<Effect>) {
         let content = Content {
@@ -444,14 +473,6 @@ mod tests {
         let mut present = Present::new(content.layout().groups());
         let nothing = present.clone();
         let mut core = Core::new(LIMITS, content, &present, nothing, 2).ahead(Some(2));
-        fn view<'a>(present: &'a Present, cursors: &'a [Cursor]) -> View<'a> {
-            View {
-                present,
-                cursors,
-                sources: &["a"],
-                best: &|some| some.first().copied(),
-            }
-        }
         let effects = core.handle(Event::Woken, &view(&present, &[]));
         assert_eq!(fetched(&effects), [0, 1]);
         assert_eq!(effects.len(), 2, "no room for more is asked for");
@@ -462,6 +483,54 @@ mod tests {
             core.handle(Event::Landed { extent }, &view(&present, cursors))
         };
         (landed(0, &[]), landed(1, viewer))
+    }
+
+    #[test]
+    fn until_the_first_bytes_come_only_what_is_waited_for_is_fetched() {
+        let content = Content {
+            hash: ContentHash([1; 32]),
+            size: 10 * EXTENT_LEN,
+        };
+        let present = Present::new(content.layout().groups());
+        // A seek: the head of the answer waits for the first group, the body for the eighth extent.
+        let viewer = [
+            Cursor::new(0, 1),
+            Cursor::new(7 * EXTENT_GROUPS + 3, u64::MAX),
+        ];
+        let failed = Event::Failed {
+            extent: Extent(7),
+            source: "a".into(),
+            fault: Fault::Other,
+        };
+        for (news, then) in [
+            (Event::Began, vec![8, 9]),
+            (Event::Landed { extent: Extent(0) }, vec![0, 8, 9]),
+            (failed, vec![7, 8, 9]),
+        ] {
+            let mut core = Core::new(LIMITS, content, &present, present.clone(), 10);
+            assert_eq!(
+                fetched(&core.handle(Event::Woken, &view(&present, &viewer))),
+                [0, 7]
+            );
+            assert!(
+                core.handle(Event::Woken, &view(&present, &viewer))
+                    .is_empty()
+            );
+            assert_eq!(fetched(&core.handle(news, &view(&present, &viewer))), then);
+        }
+        // What the viewer stands before is there: it wants what comes next.
+        let mut beginning = present.clone();
+        (0..EXTENT_GROUPS).for_each(|group| _ = beginning.set(group));
+        let mut core = Core::new(LIMITS, content, &beginning, present.clone(), 10);
+        let first = [Cursor::new(3, u64::MAX)];
+        let effects = core.handle(Event::Woken, &view(&beginning, &first));
+        assert_eq!(fetched(&effects), [1, 2, 3, 4]);
+        // Nobody waits: the whole is as good as any part.
+        let mut core = Core::new(LIMITS, content, &present, present.clone(), 10);
+        assert_eq!(
+            fetched(&core.handle(Event::Woken, &view(&present, &[]))),
+            [0, 1, 2]
+        );
     }
 
     #[test]

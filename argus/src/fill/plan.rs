@@ -29,6 +29,11 @@ impl Cursor {
             end: end.div_ceil(EXTENT_GROUPS).saturating_mul(EXTENT_GROUPS),
         }
     }
+
+    /// The extent it stands in.
+    pub fn extent(&self) -> Extent {
+        Extent(self.at / EXTENT_GROUPS)
+    }
 }
 
 /// The plan of one fill.

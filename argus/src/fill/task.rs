@@ -12,7 +12,7 @@ use shared::{
     verified::{Layout, Present, Run},
 };
 use tokio::{
-    sync::oneshot,
+    sync::{Notify, oneshot},
     task::spawn_blocking,
     time::{Duration, sleep, timeout},
 };
@@ -64,6 +64,8 @@ struct Running {
     core: Core,
     proof: Proof,
     flying: FuturesUnordered<BoxFuture<'static, Event>>,
+    /// Called when something was verified.
+    verified: Arc<Notify>,
     /// What was verified is being made durable.
     saving: Option<BoxFuture<'static, ()>>,
     /// What the last source that failed did.
@@ -131,6 +133,7 @@ impl Running {
             core: fill.object.with_present(new),
             proof,
             flying: FuturesUnordered::new(),
+            verified: Arc::default(),
             saving: None,
             last_failure: Arc::default(),
             fill,
@@ -146,6 +149,12 @@ impl Running {
         if self.fill.ahead.is_none() && object.cursors().is_empty() {
             let _in_time = timeout(FIRST_VIEWER_WAIT, object.cursors().called()).await;
         }
+        let verified = self.verified.clone();
+        let first = async move {
+            verified.notified().await;
+            Event::Began
+        };
+        self.flying.push(first.boxed());
         let mut event = Event::Woken;
         loop {
             if let Some(result) = self.step(event).await {
@@ -258,6 +267,7 @@ impl Running {
             asset: self.fill.asset,
             object: self.fill.object.clone(),
             fetching: self.fill.fetching.clone(),
+            verified: self.verified.clone(),
         };
         let last_failure = self.last_failure.clone();
         let fetch = async move {
@@ -384,6 +394,7 @@ struct Job {
     asset: Asset,
     object: Arc<Object>,
     fetching: Arc<Fetching>,
+    verified: Arc<Notify>,
 }
 
 impl Job {
@@ -403,6 +414,7 @@ impl Job {
                 self.object.set_media_type(serve::sniff(first));
             }
             self.object.publish_run(verified);
+            self.verified.notify_one();
         };
         hedge::read(&wanted, self.client, self.spare, publish).await
     }
