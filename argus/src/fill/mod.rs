@@ -124,7 +124,8 @@ impl Fetching {
                 .map_err(SourceError::from)
         };
         let segment = proof.segment(Layout::segment_of(groups.start), source);
-        let (download, segment) = futures::join!(download, segment);
+        // The proof is asked for first: without it no byte can be given out.
+        let (segment, download) = futures::join!(segment, download);
         // That the source lacks the object says more than that it lacks the proof.
         let (download, segment) = (download?, segment?);
         let received = self.metrics.origin_bytes.with_label_values(&["data"]);
