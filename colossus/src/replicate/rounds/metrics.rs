@@ -7,6 +7,7 @@ use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use serde::Serialize;
 
 use super::core::Tally;
+use crate::node::now_ms;
 
 /// How a question ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,9 +91,11 @@ impl RoundsMetrics {
             objects: IntCounterVec::new(objects, &["found"])?,
             last_round: IntGauge::new(
                 "storage_rounds_last_timestamp_seconds",
-                "When the last comparison of all that is owed ended",
+                "When the last comparison of all that is owed ended; before that, when the node started",
             )?,
         };
+        // An alert for one that does not come round must not go off before one could.
+        metrics.round_ended(now_ms());
         registry.register(Box::new(metrics.questions.clone()))?;
         registry.register(Box::new(metrics.objects.clone()))?;
         registry.register(Box::new(metrics.last_round.clone()))?;
