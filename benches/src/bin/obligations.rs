@@ -22,6 +22,7 @@ use shared::{
         BlockRef,
         directory::{Changes, Directory, StorageBucket, StorageOperator, snapshot},
         event::{ChainEvent, NewObject, StorageEvent},
+        follower::DirectoryView,
     },
     hash::ContentHash,
     ids::{
@@ -36,6 +37,8 @@ use tokio::time::Instant;
 const BUCKETS: u64 = 10;
 /// Blocks over which the work per block is averaged.
 const BLOCKS: u64 = 1_000;
+/// Digests asked for.
+const QUESTIONS: u64 = 100_000;
 /// Objects that one step of a full comparison looks at, as in the node.
 const LOOK_AT_ONCE: usize = 2_000;
 
@@ -48,6 +51,9 @@ fn main() -> Result<()> {
         ["resume", file] => resume(Path::new(file)),
         ["fill", objects, dir] => fill(objects.parse()?, Path::new(dir)),
         ["open", dir] => open(Path::new(dir)),
+        ["count", objects, per_bag, dir] => {
+            count(objects.parse()?, per_bag.parse()?, Path::new(dir))
+        }
         _ => bail!("give no arguments: {args:?} are for the program itself"),
     }
 }
@@ -72,7 +78,12 @@ fn on_disk(dir: &Path) -> Result<()> {
     again(&["resume", &file])?;
     println!("objects held, their table opened again:");
     again(&["fill", "1000000", &holdings])?;
-    again(&["open", &holdings])
+    again(&["open", &holdings])?;
+    println!("objects held, counted in the digests of their bags:");
+    for per_bag in ["20", "1000000"] {
+        again(&["count", "1000000", per_bag, &holdings])?;
+    }
+    Ok(())
 }
 
 fn again(args: &[&str]) -> Result<()> {
@@ -165,6 +176,29 @@ fn open(dir: &Path) -> Result<()> {
         "  {objects:>9} objects read in {took:.2} s ({database_s:.2} s until the database was open), {} bytes of RAM per object \
          with the database's cache",
         bytes / objects
+    );
+    Ok(())
+}
+
+/// All that is held is counted, as at the start of the node; then a bag's digest is asked for.
+fn count(objects: u64, per_bag: u64, dir: &Path) -> Result<()> {
+    let view = DirectoryView::new(grown(objects, per_bag), BlockRef::NOWHERE);
+    let blobs = BlobStore::open(&dir.join("objects"))?;
+    let holdings = Holdings::open(blobs, &Database::open(&dir.join("index"))?)?;
+    let before = resident_bytes()?;
+    let started = Instant::now();
+    tokio::runtime::Runtime::new()?.block_on(holdings.count_all(&view))?;
+    let took = started.elapsed().as_secs_f64();
+    let bytes = resident_bytes()?.saturating_sub(before) as f64 / objects as f64;
+    let started = Instant::now();
+    for question in 0..QUESTIONS {
+        let of = bag(question % (objects / per_bag));
+        anyhow::ensure!(holdings.digest_of(of).count == per_bag, "{of}");
+    }
+    let question_us = started.elapsed().as_secs_f64() * 1e6 / QUESTIONS as f64;
+    println!(
+        "  {objects:>9} objects, {per_bag:>7} per bag: counted in {took:.2} s, {bytes:.1} bytes of RAM per object, \
+         {question_us:.2} us per digest"
     );
     Ok(())
 }
