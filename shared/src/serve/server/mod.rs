@@ -6,6 +6,7 @@
 //! | here | [`HttpLimits`], the configuration; [`PublicServer`], what servers are made with |
 //! | [`clients`] | connections and requests per client, and the middleware that refuses |
 //! | `plain` | servers without TLS, whose bodies are not copied |
+//! | `stall` | TLS connections whose client takes nothing |
 //! | [`tls`] | certificate and key, read again while the server runs |
 
 use std::{
@@ -33,11 +34,13 @@ use crate::config::TimeSpan;
 
 pub mod clients;
 mod plain;
+mod stall;
 #[cfg(test)]
 mod tests;
 pub mod tls;
 
 use clients::{Door, address::Network};
+use stall::Stalls;
 use tls::{Tls, TlsError, TlsFiles};
 
 /// Connections that wait for the program to accept them, at most.
@@ -166,6 +169,7 @@ impl HttpLimits {
 pub struct PublicServer {
     limits: Arc<HttpLimits>,
     door: Door,
+    stalls: Stalls,
     tls: Option<Tls>,
     /// Takes over changed certificates.
     _watching: Option<Arc<AbortOnDropHandle<io::Result<()>>>>,
@@ -188,6 +192,7 @@ impl PublicServer {
         Ok(Self {
             limits: Arc::new(limits.clone()),
             door: Door::new(limits, registry)?,
+            stalls: Stalls::new(limits.write_stall_timeout.0, registry)?,
             _watching: tls.as_ref().map(watch).map(Arc::new),
             tls,
             draining: Arc::default(),
@@ -225,10 +230,14 @@ impl PublicServer {
             let server = plain::serve(&self.limits, door, listener, app)?;
             return Ok((address, server));
         };
+        let stalls = self.stalls.clone();
         let server = self
             .limits
             .apply(HttpServer::new(app))
-            .on_connect(move |connection, kept| door.on_connect(connection, kept));
+            .on_connect(move |connection, kept| {
+                door.on_connect(connection, kept);
+                stalls.on_connect(connection, kept);
+            });
         let config = tls.server_config().map_err(io::Error::other)?;
         let server = server.listen_rustls_0_23(listener, config)?.run();
         Ok((address, server))

@@ -388,20 +388,24 @@ async fn files_and_the_signal_are_watched() {
     server.handle.stop(false).await;
 }
 
+fn client_of(server: &Running, certificate: &rcgen::Certificate) -> reqwest::Client {
+    crate::api::install_tls_provider();
+    let trusted = reqwest::Certificate::from_der(certificate.der()).unwrap();
+    reqwest::Client::builder()
+        .tls_certs_only([trusted])
+        .resolve("localhost", server.address)
+        .no_proxy()
+        .build()
+        .unwrap()
+}
+
 #[actix_web::test]
 async fn http_2_is_spoken_where_there_is_tls() {
     let dir = tempfile::tempdir().unwrap();
     let files = files_in(dir.path());
     let certificate = certify(&files);
     let server = Running::start(small(), Some(&files)).await;
-    crate::api::install_tls_provider();
-    let trusted = reqwest::Certificate::from_der(certificate.der()).unwrap();
-    let client = reqwest::Client::builder()
-        .tls_certs_only([trusted])
-        .resolve("localhost", server.address)
-        .no_proxy()
-        .build()
-        .unwrap();
+    let client = client_of(&server, &certificate);
     let url = format!("https://localhost:{}/", server.address.port());
     let asked = (0..20).map(|_| client.get(&url).send());
     for answer in futures::future::join_all(asked).await {
@@ -409,5 +413,46 @@ async fn http_2_is_spoken_where_there_is_tls() {
         assert_eq!(answer.version(), reqwest::Version::HTTP_2);
         assert_eq!(answer.text().await.unwrap(), "word");
     }
+    server.handle.stop(false).await;
+}
+
+#[actix_web::test]
+async fn a_client_that_opens_no_window_of_http_2_loses_its_connection_and_one_that_reads_does_not()
+{
+    let dir = tempfile::tempdir().unwrap();
+    let files = files_in(dir.path());
+    let certificate = certify(&files);
+    let limits = HttpLimits {
+        write_stall_timeout: TimeSpan(Duration::from_millis(300)),
+        ..small()
+    };
+    let server = Running::start(limits, Some(&files)).await;
+    let url = |path: &str| format!("https://localhost:{}/{path}", server.address.port());
+    // A client each, gone with its answer: what of a body is not read keeps the connection's window closed.
+    let get = async |path| {
+        let asked = client_of(&server, &certificate).get(url(path)).send();
+        asked.await.unwrap()
+    };
+    let stalled = get("endless").await;
+    assert_eq!(stalled.version(), reqwest::Version::HTTP_2);
+    let mut reading = get("endless").await;
+    // Here it is the body that lets the client wait.
+    let mut waiting = get("slow").await;
+    while server.metric("http_server_stalled_total") != 1.0 {
+        assert!(reading.chunk().await.unwrap().is_some());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    server.until("http_server_connections", 2.0).await;
+    assert!(reading.chunk().await.unwrap().is_some());
+    drop(stalled);
+    server.finish.notify_one();
+    let mut slow = Vec::new();
+    while let Some(piece) = waiting.chunk().await.unwrap() {
+        slow.extend_from_slice(&piece);
+    }
+    assert!(slow.ends_with(b"end"));
+    drop((reading, waiting));
+    server.until("http_server_connections", 0.0).await;
+    assert_eq!(server.metric("http_server_stalled_total"), 1.0);
     server.handle.stop(false).await;
 }

@@ -31,7 +31,10 @@ use self::{
     address::{ClientKey, Network, client_address},
     core::{Allowed, Clients, Rate, Refusal},
 };
-use super::HttpLimits;
+use super::{
+    HttpLimits,
+    stall::{Watched, watch},
+};
 use crate::api::{ApiError, ErrorKind};
 
 pub mod address;
@@ -188,7 +191,7 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {
-    type Response = ServiceResponse<EitherBody<B, BoxBody>>;
+    type Response = ServiceResponse<EitherBody<Watched<B>, BoxBody>>;
     type Error = Error;
     type InitError = ();
     type Transform = DoorService<S>;
@@ -209,7 +212,7 @@ pub struct DoorService<S> {
 }
 
 /// An answer with the service's body, or with our own.
-type Answer<B> = ServiceResponse<EitherBody<B, BoxBody>>;
+type Answer<B> = ServiceResponse<EitherBody<Watched<B>, BoxBody>>;
 
 impl<S, B> Service<ServiceRequest> for DoorService<S>
 where
@@ -229,7 +232,8 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let Err(refusal) = self.door.admit(&request) else {
-            let through: fn(ServiceResponse<B>) -> Answer<B> = ServiceResponse::map_into_left_body;
+            let through: fn(ServiceResponse<B>) -> Answer<B> =
+                |answer| watch(answer).map_into_left_body();
             return Either::Right(self.service.call(request).map_ok(through));
         };
         let refusals = &self.door.0.refusals;
