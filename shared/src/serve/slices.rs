@@ -1,8 +1,8 @@
-//! Buffers for pieces of files, used again and again: a piece is copied into the connection's write buffer
-//! soon after it was read, so a few buffers per thread that stay in the processor's cache do for all
+//! Buffers for pieces of files, used again and again: a piece is handed to the connection's socket soon
+//! after it was read, so a few buffers per thread that stay in the processor's cache do for all
 //! connections, and none is cleared or allocated for each piece.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeSet};
 
 use bytes::Bytes;
 
@@ -15,6 +15,8 @@ const KEPT_MAX: usize = 16;
 
 thread_local! {
     static KEPT: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+    /// Where the buffers begin that were lent on this thread and have not come back.
+    static OUT: RefCell<BTreeSet<usize>> = const { RefCell::new(BTreeSet::new()) };
 }
 
 /// A buffer that goes back to the thread where it is dropped.
@@ -32,6 +34,7 @@ impl AsRef<[u8]> for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
+        let _ = OUT.try_with(|out| out.borrow_mut().remove(&buffer.as_ptr().addr()));
         // At the end of a thread there is nobody to keep it for.
         let _ = KEPT.try_with(|kept| {
             let mut kept = kept.borrow_mut();
@@ -40,6 +43,16 @@ impl Drop for Lent {
             }
         });
     }
+}
+
+/// Does this piece lie in a buffer lent on this thread, which nothing else is in?
+pub(super) fn is_lent(piece: &Bytes) -> bool {
+    let at = piece.as_ptr().addr();
+    OUT.with(|out| {
+        let out = out.borrow();
+        let before = out.range(..=at).next_back();
+        before.is_some_and(|start| at - start < BUFFER_BYTES)
+    })
 }
 
 /// What `read` puts into a buffer of at most `want` bytes; it says how many it has put there.
@@ -55,6 +68,7 @@ pub(super) fn filled<E>(
     }
     let kept = KEPT.with(|kept| kept.borrow_mut().pop());
     let buffer = kept.unwrap_or_else(|| vec![0; BUFFER_BYTES].into());
+    OUT.with(|out| out.borrow_mut().insert(buffer.as_ptr().addr()));
     let mut lent = Lent { buffer, len: 0 };
     lent.len = read(&mut lent.buffer[..want])?.min(want);
     Ok(Bytes::from_owner(lent))
@@ -90,6 +104,20 @@ mod tests {
         ] {
             assert_eq!(of(7, want), vec![7; want]);
         }
+    }
+
+    #[test]
+    fn a_lent_piece_is_told_from_others_as_long_as_it_is_out() {
+        let (lent, small) = (of(1, BUFFER_BYTES), of(2, LEND_BYTES_MIN - 1));
+        let other = Bytes::from(vec![3; BUFFER_BYTES]);
+        let end = lent.slice(BUFFER_BYTES - 1..);
+        assert!(is_lent(&lent) && is_lent(&end));
+        assert!(!is_lent(&small) && !is_lent(&other));
+        drop((lent, end));
+        assert!(OUT.with(|out| out.borrow().is_empty()));
+        // In another thread it may be anything.
+        let elsewhere = std::thread::spawn(|| of(4, BUFFER_BYTES)).join().unwrap();
+        assert!(!is_lent(&elsewhere));
     }
 
     #[test]

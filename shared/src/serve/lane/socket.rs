@@ -10,6 +10,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Lane, Slot, broken};
+use crate::serve::slices;
 
 /// A socket with a lane: what waits there is sent after what is written, and by each flush.
 pub(in crate::serve) struct LaneSocket<T> {
@@ -37,9 +38,9 @@ impl<T> LaneSocket<T> {
 }
 
 /// What a client has no room for now waits in memory of its own: a part of something larger would keep all
-/// of that for as long as the client likes.
+/// of that for as long as the client likes. A lent buffer is the piece's own.
 fn keep(rest: &mut Bytes) {
-    if !rest.is_unique() {
+    if !rest.is_unique() && !slices::is_lent(rest) {
         *rest = Bytes::copy_from_slice(rest);
     }
 }
