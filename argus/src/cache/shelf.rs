@@ -94,6 +94,11 @@ pub struct Files {
     pub claimed: Present,
 }
 
+/// What is left of an object that was removed.
+pub struct Removed {
+    _data: Option<File>,
+}
+
 impl Shelf {
     /// Opens the directory, tells what is there, least recently used first, and removes what is of
     /// no use.
@@ -261,9 +266,11 @@ impl Shelf {
         Ok(())
     }
 
-    /// Removes an object's files.
-    pub fn remove(&self, content: &Content) -> Result<(), ShelfError> {
+    /// Removes an object's files from the directory. Their room is free when what is returned is dropped,
+    /// which takes the disk long (700 ms were seen for 500 MiB), and when nobody reads them any more.
+    pub fn remove(&self, content: &Content) -> Result<Removed, ShelfError> {
         self.proven.lock().remove(content);
+        let data = File::open(self.path(content, "")).ok();
         // The map goes first: without it the rest is known to be nothing.
         for suffix in [".map", "", ".ob"] {
             let path = self.path(content, suffix);
@@ -278,7 +285,7 @@ impl Shelf {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(Removed { _data: data })
     }
 
     /// Notes an orderly stop, with the contents from the least to the most recently used, and leaves

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     ahead::Beginning,
     core::{Core, Declined, Effect, Event, Holding, Limits, Readers},
-    disk::{self, Job},
+    disk::{self, Freeing, Job},
     messages::{
         Admission, Counts, CountsNow, FetchedAhead, Held, Holds, Purge, PurgeAll, PurgeUnwanted,
         RoomWanted, Stop, Touched, Want,
@@ -28,7 +28,7 @@ use crate::{
     cache::{
         Lease, Object, OpenObjects, Shelf, ShelfError,
         extents::Extents,
-        shelf::{Files, Found},
+        shelf::{Files, Found, Removed},
     },
     catalog::{Asset, Catalog},
     content::Content,
@@ -231,24 +231,38 @@ impl Keeper {
     pub(super) fn start_disk_turn(&mut self, ctx: &mut Context<Self>) {
         let in_use = self.core.bytes();
         for content in self.queue.openings(in_use) {
-            let opening = disk::turn(self.shelf.clone(), vec![Job::Open(content)]);
-            ctx.spawn(opening.into_actor(self).map(move |opened, keeper, ctx| {
+            let jobs = vec![Job::Open(content)];
+            let opening = disk::turn(self.shelf.clone(), jobs, Freeing::Now);
+            ctx.spawn(opening.into_actor(self).map(move |done, keeper, ctx| {
                 keeper.queue.opened(&content);
-                keeper.disk_done(opened, ctx);
+                keeper.disk_done(done.opened, ctx);
             }));
         }
         if self.queue.has_room_for(in_use) {
             answer_given(std::mem::take(&mut self.given));
         }
-        let Some(jobs) = self.queue.next_turn() else {
+        let Some((jobs, freeing)) = self.queue.next_turn(in_use) else {
             return;
         };
         let given = std::mem::take(&mut self.given);
-        let turn = disk::turn(self.shelf.clone(), jobs).into_actor(self);
-        ctx.spawn(turn.map(|opened, keeper, ctx| {
-            keeper.queue.turn_done();
+        let turn = disk::turn(self.shelf.clone(), jobs, freeing).into_actor(self);
+        ctx.spawn(turn.map(|done, keeper, ctx| {
+            let leaving = keeper.queue.turn_done();
+            keeper.free(done.removed, leaving, ctx);
             answer_given(given);
-            keeper.disk_done(opened, ctx);
+            keeper.disk_done(done.opened, ctx);
+        }));
+    }
+
+    /// Frees the room of what was removed, beside everything else.
+    fn free(&mut self, removed: Vec<Removed>, leaving: Vec<Content>, ctx: &mut Context<Self>) {
+        if leaving.is_empty() {
+            return;
+        }
+        let freeing = tokio::task::spawn_blocking(|| drop(removed)).into_actor(self);
+        ctx.spawn(freeing.map(move |_, keeper, ctx| {
+            keeper.queue.freed(&leaving);
+            keeper.start_disk_turn(ctx);
         }));
     }
 

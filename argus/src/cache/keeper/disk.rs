@@ -10,7 +10,10 @@ use std::{
 use tokio::task::spawn_blocking;
 
 use crate::{
-    cache::{Shelf, ShelfError, shelf::Files},
+    cache::{
+        Shelf, ShelfError,
+        shelf::{Files, Removed},
+    },
     content::Content,
 };
 
@@ -34,27 +37,47 @@ impl Job {
     }
 }
 
+/// When the room of what a turn removes is freed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Freeing {
+    /// In the turn: what is opened in it needs that room.
+    Now,
+    /// Beside the turns that follow.
+    Later,
+}
+
 /// What was to be opened, and what came of it.
 pub(super) type Opened<F> = Vec<(Content, Result<F, ShelfError>)>;
+
+/// What came of a turn.
+pub(super) struct Done<D: Disk + ?Sized> {
+    /// Everything that was to be opened.
+    pub opened: Opened<D::Files>,
+    /// What was removed and is to be freed later: it takes room until this is dropped. Blocks.
+    pub removed: Vec<D::Removed>,
+}
 
 /// The hands on the disk.
 pub(super) trait Disk: Send + Sync + 'static {
     /// An object's open files.
     type Files: Send + 'static;
+    /// What is left of removed files.
+    type Removed: Send + 'static;
     /// Opens them, making them if there are none.
     fn open(&self, content: &Content) -> Result<Self::Files, ShelfError>;
-    /// Removes them.
-    fn remove(&self, content: &Content) -> Result<(), ShelfError>;
+    /// Removes them. Their room is free when what is returned is dropped.
+    fn remove(&self, content: &Content) -> Result<Self::Removed, ShelfError>;
     /// Gives back the extents from this one on.
     fn trim(&self, content: &Content, from: u64) -> Result<(), ShelfError>;
 }
 
 impl Disk for Shelf {
     type Files = Files;
+    type Removed = Removed;
     fn open(&self, content: &Content) -> Result<Files, ShelfError> {
         self.files(content)
     }
-    fn remove(&self, content: &Content) -> Result<(), ShelfError> {
+    fn remove(&self, content: &Content) -> Result<Removed, ShelfError> {
         Self::remove(self, content)
     }
     fn trim(&self, content: &Content, from: u64) -> Result<(), ShelfError> {
@@ -63,19 +86,27 @@ impl Disk for Shelf {
 }
 
 /// Does the jobs in order and tells of every one that opens.
-pub(super) async fn turn<D: Disk>(disk: Arc<D>, jobs: Vec<Job>) -> Opened<D::Files> {
+pub(super) async fn turn<D: Disk>(disk: Arc<D>, jobs: Vec<Job>, freeing: Freeing) -> Done<D> {
     let to_open = jobs.iter().filter_map(|job| match job {
         Job::Open(content) => Some(*content),
         Job::Remove(_) | Job::Trim(..) => None,
     });
     let to_open: Vec<Content> = to_open.collect();
     let work = move || {
-        jobs.into_iter()
-            .filter_map(|job| work(&*disk, job))
-            .collect()
+        let mut done = Done {
+            opened: Vec::new(),
+            removed: Vec::new(),
+        };
+        for job in jobs {
+            work(&*disk, job, &mut done);
+            if freeing == Freeing::Now {
+                done.removed.clear();
+            }
+        }
+        done
     };
     match spawn_blocking(work).await {
-        Ok(opened) => opened,
+        Ok(done) => done,
         Err(error) => {
             tracing::error!(%error, "disk work of the cache was lost");
             let why = error.to_string();
@@ -83,26 +114,29 @@ pub(super) async fn turn<D: Disk>(disk: Arc<D>, jobs: Vec<Job>) -> Opened<D::Fil
                 let why = why.clone();
                 (content, Err(ShelfError::Lost { content, why }))
             };
-            to_open.into_iter().map(lost).collect()
+            Done {
+                opened: to_open.into_iter().map(lost).collect(),
+                removed: Vec::new(),
+            }
         }
     }
 }
 
 /// Does one job; a panic in it is an error of this job alone.
-fn work<D: Disk>(disk: &D, job: Job) -> Option<(Content, Result<D::Files, ShelfError>)> {
+fn work<D: Disk>(disk: &D, job: Job, done: &mut Done<D>) {
     match job {
-        Job::Open(content) => Some((content, caught(content, || disk.open(&content)))),
-        Job::Remove(content) => {
-            if let Err(error) = caught(content, || disk.remove(&content)) {
-                tracing::error!(%error, "an evicted object cannot be removed");
-            }
-            None
+        Job::Open(content) => {
+            let opened = caught(content, || disk.open(&content));
+            done.opened.push((content, opened));
         }
+        Job::Remove(content) => match caught(content, || disk.remove(&content)) {
+            Ok(removed) => done.removed.push(removed),
+            Err(error) => tracing::error!(%error, "an evicted object cannot be removed"),
+        },
         Job::Trim(content, from) => {
             if let Err(error) = caught(content, || disk.trim(&content, from)) {
                 tracing::error!(%error, "the end of an object cannot be given back");
             }
-            None
         }
     }
 }
@@ -147,13 +181,14 @@ mod tests {
 
     impl Disk for Haunted {
         type Files = u64;
+        type Removed = Content;
         fn open(&self, content: &Content) -> Result<u64, ShelfError> {
             self.job(Job::Open(*content), content);
             Ok(content.size)
         }
-        fn remove(&self, content: &Content) -> Result<(), ShelfError> {
+        fn remove(&self, content: &Content) -> Result<Content, ShelfError> {
             self.job(Job::Remove(*content), content);
-            Ok(())
+            Ok(*content)
         }
         fn trim(&self, content: &Content, from: u64) -> Result<(), ShelfError> {
             self.job(Job::Trim(*content, from), content);
@@ -175,8 +210,10 @@ mod tests {
             Job::Open(content(13)),
             Job::Trim(content(2), 1),
             Job::Open(content(3)),
+            Job::Remove(content(4)),
         ];
-        let opened = turn(disk.clone(), jobs.clone()).await;
+        let Done { opened, removed } = turn(disk.clone(), jobs.clone(), Freeing::Later).await;
+        assert_eq!(removed, [content(4)]);
         let [(first, one), (second, bad), (third, three)] = &opened[..] else {
             panic!("three were to be opened, {} answers", opened.len());
         };
@@ -187,6 +224,12 @@ mod tests {
         );
         let error = bad.as_ref().unwrap_err().to_string();
         assert!(error.contains("haunted") && error.contains(&content(13).to_string()));
-        assert_eq!(*disk.0.lock(), [jobs[1], jobs[3], jobs[4]], "in order");
+        assert_eq!(
+            *disk.0.lock(),
+            [jobs[1], jobs[3], jobs[4], jobs[5]],
+            "in order"
+        );
+        let freed = turn(disk, vec![Job::Remove(content(4))], Freeing::Now).await;
+        assert!(freed.removed.is_empty());
     }
 }

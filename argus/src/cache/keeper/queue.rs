@@ -1,8 +1,8 @@
-//! What the disk is to do for the keeper, in order, and what need not wait for its turn. To remove a film
-//! takes a disk the better part of a second; what is opened meanwhile waits for that only if it needs the
-//! room, or the very files.
+//! What the disk is to do for the keeper, in order, and what need not wait for its turn. To free the room of
+//! a film takes a disk the better part of a second; what is opened meanwhile waits for that only if it
+//! needs the room. Files lose their names in order, so an object can be opened again at once.
 
-use super::disk::Job;
+use super::disk::{Freeing, Job};
 use crate::{cache::extents, content::Content};
 
 /// Jobs that wait and jobs under way.
@@ -10,6 +10,9 @@ pub(super) struct Queue {
     bytes_max: u64,
     waiting: Vec<Job>,
     under_way: Vec<Job>,
+    freeing: Freeing,
+    /// Removed in turns before, and still taking room.
+    leaving: Vec<Content>,
     /// What is being opened beside the turn under way.
     opening: Vec<Content>,
 }
@@ -21,6 +24,8 @@ impl Queue {
             bytes_max,
             waiting: Vec::new(),
             under_way: Vec::new(),
+            freeing: Freeing::Now,
+            leaving: Vec::new(),
             opening: Vec::new(),
         }
     }
@@ -30,7 +35,7 @@ impl Queue {
         self.waiting.push(job);
     }
 
-    /// Is there nothing to do, and nothing being done?
+    /// Is there nothing to do, and nothing being done? What is leaving has no name any more.
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.under_way.is_empty() && self.opening.is_empty()
     }
@@ -40,7 +45,8 @@ impl Queue {
     pub(super) fn has_room_for(&self, in_use: u64) -> bool {
         let jobs = self.waiting.iter().chain(&self.under_way);
         let going: u64 = jobs.map(bytes_going_max).sum();
-        in_use.saturating_add(going) <= self.bytes_max
+        let leaving: u64 = self.leaving.iter().map(extents::footprint).sum();
+        in_use.saturating_add(going).saturating_add(leaving) <= self.bytes_max
     }
 
     /// Takes out what can be opened at once, beside everything else.
@@ -69,21 +75,42 @@ impl Queue {
         self.opening.retain(|opening| opening != content);
     }
 
-    /// The next turn's jobs, in order: all that wait, once those before are done and nothing of it is
-    /// being opened.
-    pub(super) fn next_turn(&mut self) -> Option<Vec<Job>> {
+    /// The next turn's jobs, in order, and when to free what they remove: all that wait, once those before
+    /// are done and nothing of it is being opened. When room is short, once what is leaving has left.
+    pub(super) fn next_turn(&mut self, in_use: u64) -> Option<(Vec<Job>, Freeing)> {
         let is_open = |job: &Job| self.opening.contains(&job.content());
         let is_free = self.under_way.is_empty() && !self.waiting.iter().any(is_open);
         if !is_free || self.waiting.is_empty() {
             return None;
         }
+        self.freeing = match self.has_room_for(in_use) {
+            true => Freeing::Later,
+            false if self.leaving.is_empty() => Freeing::Now,
+            false => return None,
+        };
         self.under_way = std::mem::take(&mut self.waiting);
-        Some(self.under_way.clone())
+        Some((self.under_way.clone(), self.freeing))
     }
 
-    /// The turn is done.
-    pub(super) fn turn_done(&mut self) {
-        self.under_way.clear();
+    /// The turn is done. Gives what it removed and is to be freed, to be [`freed`](Self::freed).
+    pub(super) fn turn_done(&mut self) -> Vec<Content> {
+        let done = std::mem::take(&mut self.under_way);
+        let removed = done.iter().filter_map(|job| match job {
+            Job::Remove(content) if self.freeing == Freeing::Later => Some(*content),
+            _ => None,
+        });
+        let removed: Vec<Content> = removed.collect();
+        self.leaving.extend(&removed);
+        removed
+    }
+
+    /// These take no room any more.
+    pub(super) fn freed(&mut self, removed: &[Content]) {
+        for content in removed {
+            if let Some(at) = self.leaving.iter().position(|leaving| leaving == content) {
+                self.leaving.swap_remove(at);
+            }
+        }
     }
 }
 
@@ -114,14 +141,22 @@ mod tests {
         let (film, next) = (content("film", 500), content("next", 500));
         let mut queue = Queue::new(2_000 * MIB);
         queue.push(Job::Remove(film));
-        assert_eq!(queue.next_turn(), Some(vec![Job::Remove(film)]));
+        let removing = Some((vec![Job::Remove(film)], Freeing::Later));
+        assert_eq!(queue.next_turn(20 * MIB), removing);
         queue.push(Job::Open(next));
         assert_eq!(queue.openings(20 * MIB), [next]);
-        assert_eq!((queue.next_turn(), queue.is_idle()), (None, false));
-        queue.turn_done();
-        assert!(!queue.is_idle());
+        assert_eq!((queue.next_turn(20 * MIB), queue.is_idle()), (None, false));
         queue.opened(&next);
-        assert!(queue.is_idle());
+
+        // The film has no name any more: it can be opened again before its room is free.
+        let leaving = queue.turn_done();
+        assert_eq!(leaving, [film]);
+        queue.push(Job::Open(film));
+        assert_eq!(queue.openings(40 * MIB), [film]);
+        queue.opened(&film);
+        assert!(queue.has_room_for(1_499 * MIB) && !queue.has_room_for(1_500 * MIB));
+        queue.freed(&leaving);
+        assert!(queue.is_idle() && queue.has_room_for(2_000 * MIB));
     }
 
     #[test]
@@ -133,36 +168,45 @@ mod tests {
         assert!(!queue.has_room_for(20 * MIB));
         assert!(queue.openings(20 * MIB).is_empty());
         let both = vec![Job::Remove(film), Job::Open(next)];
-        assert_eq!(queue.next_turn(), Some(both), "in order");
-        queue.turn_done();
+        assert_eq!(queue.next_turn(20 * MIB), Some((both, Freeing::Now)));
+        assert!(queue.turn_done().is_empty());
         assert!(queue.is_idle() && queue.has_room_for(510 * MIB));
+
+        // Room that seemed to be no matter when the removal began.
+        queue.push(Job::Remove(film));
+        assert_eq!(queue.next_turn(0).unwrap().1, Freeing::Later);
+        let leaving = queue.turn_done();
+        queue.push(Job::Open(next));
+        assert!(queue.openings(20 * MIB).is_empty());
+        assert_eq!(queue.next_turn(20 * MIB), None);
+        queue.freed(&leaving);
+        assert_eq!(queue.openings(20 * MIB), [next]);
     }
 
     #[test]
     fn jobs_of_one_object_keep_their_order() {
         let film = content("film", 5);
         let mut queue = Queue::new(100 * MIB);
+        let turn = |queue: &mut Queue| queue.next_turn(0).map(|(jobs, _)| jobs);
         // Removed, and wanted again: waiting or under way.
         queue.push(Job::Remove(film));
         queue.push(Job::Open(film));
         assert!(queue.openings(0).is_empty());
-        assert_eq!(queue.next_turn().unwrap().len(), 2);
+        assert_eq!(turn(&mut queue).unwrap().len(), 2);
         queue.push(Job::Trim(film, 1));
         queue.push(Job::Open(film));
         assert!(queue.openings(0).is_empty());
         queue.turn_done();
-        assert_eq!(
-            queue.next_turn().unwrap(),
-            [Job::Trim(film, 1), Job::Open(film)]
-        );
+        let both = [Job::Trim(film, 1), Job::Open(film)];
+        assert_eq!(turn(&mut queue).unwrap(), both);
         queue.turn_done();
 
         // Being opened, and to be removed.
         queue.push(Job::Open(film));
         assert_eq!(queue.openings(0), [film]);
         queue.push(Job::Remove(film));
-        assert_eq!(queue.next_turn(), None);
+        assert_eq!(turn(&mut queue), None);
         queue.opened(&film);
-        assert_eq!(queue.next_turn(), Some(vec![Job::Remove(film)]));
+        assert_eq!(turn(&mut queue), Some(vec![Job::Remove(film)]));
     }
 }
