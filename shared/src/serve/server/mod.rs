@@ -28,6 +28,7 @@ use actix_web::{
 use prometheus::Registry;
 use rustix::net::sockopt;
 use serde::{Deserialize, Serialize};
+use socket2::SockRef;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::TimeSpan;
@@ -45,6 +46,10 @@ use tls::{Tls, TlsError, TlsFiles};
 
 /// Connections that wait for the program to accept them, at most.
 const BACKLOG: i32 = 1024;
+
+/// Bytes the kernel takes of an answer beyond what is on its way to the client. Without this limit it takes
+/// megabytes per connection; with a thousand viewers that is all its memory for TCP, and it drops packets.
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 
 /// Limits of a public HTTP server: the `[http.limits]` section of a node's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,13 +157,14 @@ impl HttpLimits {
             .disable_signals()
     }
 
-    /// A listening socket. Its connections inherit the time that bytes may stay unacknowledged or, as
-    /// the client has no room for them, unsent: the kernel ends the connection then, whatever the
-    /// protocol above it.
+    /// A listening socket. Its connections inherit how much the kernel takes that it cannot send yet, and
+    /// the time that bytes may stay unacknowledged or, as the client has no room for them, unsent: the
+    /// kernel ends the connection then, whatever the protocol above it.
     fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
         let listener = TcpListener::bind(address)?;
         let stall_ms = self.write_stall_timeout.0.as_millis();
         sockopt::set_tcp_user_timeout(&listener, u32::try_from(stall_ms).unwrap_or(u32::MAX))?;
+        SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
         rustix::net::listen(&listener, BACKLOG)?;
         Ok(listener)
     }

@@ -251,6 +251,21 @@ async fn a_client_that_takes_nothing_loses_its_connection_and_one_that_reads_doe
     }
 }
 
+#[test]
+fn connections_inherit_how_much_the_kernel_may_take() {
+    let listener = small().listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let _client = std::net::TcpStream::connect(address).unwrap();
+    let (connection, _) = listener.accept().unwrap();
+    let unsent_max = SockRef::from(&connection).tcp_notsent_lowat().unwrap();
+    assert_eq!(unsent_max, UNSENT_BYTES_MAX);
+    let stall_ms = sockopt::tcp_user_timeout(&connection).unwrap();
+    assert_eq!(
+        u128::from(stall_ms),
+        small().write_stall_timeout.0.as_millis()
+    );
+}
+
 #[actix_web::test]
 async fn what_is_under_way_is_finished_and_nothing_new_begins() {
     for (path, end) in [("/slow", "end\r\n0\r\n\r\n"), ("/slow-sized", "xend")] {
