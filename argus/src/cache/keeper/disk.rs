@@ -17,6 +17,9 @@ use crate::{
     content::Content,
 };
 
+/// Removed objects that are left to be freed later, at most: each of them is an open file.
+const REMOVED_MAX: usize = 16;
+
 /// Work for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Job {
@@ -99,7 +102,7 @@ pub(super) async fn turn<D: Disk>(disk: Arc<D>, jobs: Vec<Job>, freeing: Freeing
         };
         for job in jobs {
             work(&*disk, job, &mut done);
-            if freeing == Freeing::Now {
+            if freeing == Freeing::Now || done.removed.len() == REMOVED_MAX {
                 done.removed.clear();
             }
         }
@@ -229,7 +232,10 @@ mod tests {
             [jobs[1], jobs[3], jobs[4], jobs[5]],
             "in order"
         );
-        let freed = turn(disk, vec![Job::Remove(content(4))], Freeing::Now).await;
+        let remove = Job::Remove(content(4));
+        let freed = turn(disk.clone(), vec![remove], Freeing::Now).await;
         assert!(freed.removed.is_empty());
+        let many = turn(disk, vec![remove; 1_000], Freeing::Later).await;
+        assert!(many.removed.len() < REMOVED_MAX);
     }
 }

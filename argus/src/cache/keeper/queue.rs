@@ -11,8 +11,12 @@ pub(super) struct Queue {
     waiting: Vec<Job>,
     under_way: Vec<Job>,
     freeing: Freeing,
-    /// Removed in turns before, and still taking room.
-    leaving: Vec<Content>,
+    /// Objects removed in turns before, and still taking room.
+    leaving: usize,
+    /// What all that is to go, goes or leaves may give back. Kept as a sum: a purge has a job per object.
+    going_bytes: u64,
+    /// How many of those that wait are to open something.
+    opens_waiting: usize,
     /// What is being opened beside the turn under way.
     opening: Vec<Content>,
 }
@@ -25,13 +29,17 @@ impl Queue {
             waiting: Vec::new(),
             under_way: Vec::new(),
             freeing: Freeing::Now,
-            leaving: Vec::new(),
+            leaving: 0,
+            going_bytes: 0,
+            opens_waiting: 0,
             opening: Vec::new(),
         }
     }
 
     /// At the end.
     pub(super) fn push(&mut self, job: Job) {
+        self.going_bytes += bytes_going_max(&job);
+        self.opens_waiting += usize::from(matches!(job, Job::Open(_)));
         self.waiting.push(job);
     }
 
@@ -43,15 +51,12 @@ impl Queue {
     /// Is there room for all that is `in_use`, given room included, although nothing that is to go has
     /// gone yet?
     pub(super) fn has_room_for(&self, in_use: u64) -> bool {
-        let jobs = self.waiting.iter().chain(&self.under_way);
-        let going: u64 = jobs.map(bytes_going_max).sum();
-        let leaving: u64 = self.leaving.iter().map(extents::footprint).sum();
-        in_use.saturating_add(going).saturating_add(leaving) <= self.bytes_max
+        in_use.saturating_add(self.going_bytes) <= self.bytes_max
     }
 
     /// Takes out what can be opened at once, beside everything else.
     pub(super) fn openings(&mut self, in_use: u64) -> Vec<Content> {
-        if !self.has_room_for(in_use) {
+        if !self.has_room_for(in_use) || self.opens_waiting == 0 {
             return Vec::new();
         }
         let mut concerned: Vec<Content> = self.under_way.iter().map(Job::content).collect();
@@ -66,6 +71,7 @@ impl Queue {
                 true
             }
         });
+        self.opens_waiting -= at_once.len();
         self.opening.extend(&at_once);
         at_once
     }
@@ -85,32 +91,31 @@ impl Queue {
         }
         self.freeing = match self.has_room_for(in_use) {
             true => Freeing::Later,
-            false if self.leaving.is_empty() => Freeing::Now,
+            false if self.leaving == 0 => Freeing::Now,
             false => return None,
         };
         self.under_way = std::mem::take(&mut self.waiting);
+        self.opens_waiting = 0;
         Some((self.under_way.clone(), self.freeing))
     }
 
     /// The turn is done. Gives what it removed and is to be freed, to be [`freed`](Self::freed).
     pub(super) fn turn_done(&mut self) -> Vec<Content> {
-        let done = std::mem::take(&mut self.under_way);
-        let removed = done.iter().filter_map(|job| match job {
-            Job::Remove(content) if self.freeing == Freeing::Later => Some(*content),
-            _ => None,
-        });
-        let removed: Vec<Content> = removed.collect();
-        self.leaving.extend(&removed);
-        removed
+        let mut leaving = Vec::new();
+        for job in std::mem::take(&mut self.under_way) {
+            match job {
+                Job::Remove(content) if self.freeing == Freeing::Later => leaving.push(content),
+                gone => self.going_bytes -= bytes_going_max(&gone),
+            }
+        }
+        self.leaving += leaving.len();
+        leaving
     }
 
     /// These take no room any more.
     pub(super) fn freed(&mut self, removed: &[Content]) {
-        for content in removed {
-            if let Some(at) = self.leaving.iter().position(|leaving| leaving == content) {
-                self.leaving.swap_remove(at);
-            }
-        }
+        self.leaving -= removed.len();
+        self.going_bytes -= removed.iter().map(extents::footprint).sum::<u64>();
     }
 }
 
