@@ -148,6 +148,7 @@ impl Colossus {
         } = disk;
         // An object store that is away now keeps nobody from starting.
         blobs.measure().await;
+        blobs.check_taken_over().await?;
         let genesis = chain.genesis_hash().await?;
         check_genesis(&config, &database, genesis).await?;
 

@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use futures::{StreamExt, TryStreamExt, stream};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use shared::{
@@ -37,6 +38,9 @@ pub use taken::Taken;
 
 /// Locks by hash: storing and removing one blob exclude each other, different blobs rarely do.
 const LOCK_STRIPES: usize = 64;
+
+/// Objects without a record that are recorded at once.
+const FOUND_AT_ONCE: usize = 16;
 
 /// Distinct media types remembered; there are fewer in the world's registry of sniffable ones.
 const MEDIA_TYPES_MAX: usize = 512;
@@ -383,21 +387,30 @@ impl Holdings {
             orphans.contains(&hash).then_some((object, hash))
         };
         let matching: Vec<_> = view.read().objects.iter().filter_map(theirs).collect();
-        for (object, hash) in matching {
-            // Kept whatever its state. If it is not held, it is fetched again over the file.
-            found.unmatched.remove(&hash);
+        // Kept whatever its state. If it is not held, it is fetched again over the file.
+        for (_, hash) in &matching {
+            found.unmatched.remove(hash);
+        }
+        let recorded = matching.into_iter().map(|(object, hash)| async move {
             if files.get(&hash) != Some(&object.size) {
                 tracing::error!(%hash, object = %object.id, "a file without a record has another length than its object");
-                continue;
+                return Ok(None);
             }
             match self.store_copy(object.id, hash, None).await {
-                Ok(_) => found.objects.push(object.id),
+                Ok(_) => Ok(Some(object.id)),
                 Err(HoldingsError::Blob(error @ BlobError::Damaged { .. })) => {
                     tracing::error!(%error, object = %object.id, "a file without a record is damaged");
+                    Ok(None)
                 }
-                Err(error) => return Err(error),
+                Err(error) => Err(error),
             }
+        });
+        // The first bytes of each are read, which may be far away.
+        let mut recorded = stream::iter(recorded).buffered(FOUND_AT_ONCE);
+        while let Some(object) = recorded.try_next().await? {
+            found.objects.extend(object);
         }
+        drop(recorded);
         Ok(found)
     }
 

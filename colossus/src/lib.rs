@@ -17,6 +17,7 @@
 //! | [`history`] | what happened to each object |
 //! | [`scrub`] | verifies what is held over and over, and mends what is damaged |
 //! | [`adopt`] | takes over the directory of a reference storage node |
+//! | [`take_over`] | takes over the bucket of a node whose directories are lost |
 //! | [`doctor`] | looks at everything an operator can get wrong, and says the remedy |
 //! | [`rebuild`] | the index made again from files and chain |
 //! | [`app`] | puts the parts together: start and stop order |
@@ -62,6 +63,7 @@ pub mod rebuild;
 pub mod receipts;
 pub mod replicate;
 pub mod scrub;
+pub mod take_over;
 pub mod tus;
 #[cfg(test)]
 mod world;

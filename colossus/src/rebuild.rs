@@ -3,6 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use serde::Serialize;
 use shared::{
     blob::BlobStore,
     chain::{
@@ -21,7 +22,8 @@ use crate::{
 };
 
 /// What came of it.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Rebuilt {
     /// Where the old index is now, if there was one.
     pub moved_to: Option<PathBuf>,
@@ -72,12 +74,14 @@ pub async fn rebuild_index(
     let start = |error: StartError| RebuildError::Start(error);
     let (places, index) = (config.places(), config.data_dir.join("index"));
     let blobs = blocking(move || Ok(BlobStore::open_all(&places)?)).await?;
-    if let Some(out) = blobs
-        .measure()
-        .await
+    let measured = blobs.measure().await;
+    if let Some(error) = blobs.not_taken_over() {
+        return Err(start(error.into()));
+    }
+    let out = measured
         .into_iter()
-        .find(|dir| !dir.condition.is_readable())
-    {
+        .find(|dir| !dir.condition.is_readable());
+    if let Some(out) = out {
         return Err(RebuildError::Out { dir: out.dir });
     }
     let genesis = chain.genesis_hash().await.map_err(StartError::from)?;

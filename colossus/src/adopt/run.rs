@@ -139,6 +139,7 @@ pub async fn adopt(
     let places = config.places();
     let blobs = blocking(move || Ok(BlobStore::open_all(&places)?)).await?;
     blobs.measure().await;
+    blobs.check_taken_over().await.map_err(StartError::from)?;
     let index = config.data_dir.join("index");
     let database = blocking(move || Ok(Database::open(&index)?)).await?;
     let genesis = chain.genesis_hash().await.map_err(StartError::from)?;

@@ -3,13 +3,13 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use shared::{
     cli::{self, Settings},
     supervise::Exit,
 };
 
-use super::connect;
+use super::{bar, connect, parse_jobs};
 use crate::{
     adopt::{self, Mode, Options, Outcome, Progress, listing::Candidate},
     config::Config,
@@ -35,13 +35,6 @@ pub struct Args {
     /// Prints the report as JSON, with every file that was left.
     #[arg(long)]
     json: bool,
-}
-
-fn parse_jobs(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(jobs) if (1..=64).contains(&jobs) => Ok(jobs),
-        _ => Err("give a number from 1 to 64".into()),
-    }
 }
 
 /// Adopts and prints what became of the files. Fails if some are not what their names say.
@@ -83,12 +76,7 @@ struct Bar(ProgressBar);
 
 impl Progress for Bar {
     fn begins(&self, files: u64, bytes: u64) {
-        let template = "{bar:32} {bytes}/{total_bytes}  {binary_bytes_per_sec}  {eta}  {msg}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            self.0.set_style(style);
-        }
-        self.0.set_length(bytes);
-        self.0.set_message(format!("{files} files"));
+        bar::begin(&self.0, bytes, format!("{files} files"));
     }
 
     fn read(&self, bytes: u64) {

@@ -104,6 +104,10 @@ fn forget(config: &Config, dir: &Path) -> Result<(), ForgetError> {
             }
             forget_in(&mut registry, &places.registry, &dir, unknown)
         }
+        // To give it up ends its take-over.
+        Err(BlobError::NotTakenOver { store, .. }) if store == dir => {
+            forget_in(&mut registry, &places.registry, &dir, unknown)
+        }
         Err(BlobError::LeftOut { .. }) => forget_in(&mut registry, &places.registry, &dir, unknown),
         Err(error) => Err(error.into()),
     }

@@ -28,6 +28,7 @@ use shared::{
 use crate::config::Config;
 
 mod adopt;
+mod bar;
 mod check;
 mod cleanup;
 mod disks;
@@ -76,8 +77,9 @@ enum Command {
     /// One object, as the running node knows it.
     #[command(subcommand)]
     Object(object::ObjectCommand),
-    /// Makes the index again from the files and the chain. The node must not run.
-    RebuildIndex,
+    /// Makes the index again from the files and the chain; before that, if asked to, takes over an object
+    /// store whose directories here are lost. The node must not run.
+    RebuildIndex(rebuild_index::Args),
     /// Looks at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -107,7 +109,7 @@ impl Command {
             (Self::Disks(command), Ok(loaded)) => command.run(&loaded.config),
             (Self::Cleanup(command), Ok(loaded)) => command.run(&loaded.config),
             (Self::Object(command), Ok(loaded)) => command.run(&loaded.config),
-            (Self::RebuildIndex, Ok(loaded)) => rebuild_index::run(&loaded.config),
+            (Self::RebuildIndex(args), Ok(loaded)) => rebuild_index::run(args, &loaded.config),
             (Self::Config(command), Ok(loaded)) => command.run(&loaded),
         }
     }
@@ -128,6 +130,14 @@ pub fn cli_main(args: Vec<OsString>) -> ExitCode {
         Err(exit) => exit,
     };
     exit.into()
+}
+
+/// A number of files or objects that are read at once.
+fn parse_jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(jobs) if (1..=64).contains(&jobs) => Ok(jobs),
+        _ => Err("give a number from 1 to 64".into()),
+    }
 }
 
 /// The chain, for sub-commands that ask it.
@@ -228,6 +238,8 @@ mod tests {
         assert_eq!(code(&["man"]), of(Exit::Stopped));
         assert_eq!(code(&["doctor"]), of(Exit::Failed), "no worker is given");
         assert_eq!(code(&["adopt"]), of(Exit::Misconfigured), "no directory");
+        let alone = code(&["rebuild-index", "--remove-unusable"]);
+        assert_eq!(alone, of(Exit::Misconfigured), "of what?");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod harness;
 mod line;
 mod server;
+mod take_over;
 
 use std::{fs, path::Path, sync::Arc};
 

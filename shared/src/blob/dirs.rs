@@ -69,6 +69,18 @@ impl Dirs {
         self.shard(hash.0[0]).join(format!("{hash}{CARD_SUFFIX}"))
     }
 
+    /// Does any blob have its data in the object store?
+    pub(super) fn have_cards(&self) -> Result<bool, BlobError> {
+        for first_byte in 0..=u8::MAX {
+            let names = read_dir(&self.shard(first_byte))?;
+            let is_card = |name: &OsString| name.to_string_lossy().ends_with(CARD_SUFFIX);
+            if names.iter().any(|(name, _)| is_card(name)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     pub(super) fn outboard_of(data: &Path) -> PathBuf {
         let mut name = data.as_os_str().to_owned();
         name.push(OUTBOARD_SUFFIX);

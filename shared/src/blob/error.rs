@@ -78,6 +78,18 @@ pub enum BlobError {
         /// The directories.
         dirs: Vec<PathBuf>,
     },
+    /// The object store holds what the directories here do not tell of, or is another node's.
+    #[error(
+        "{} is not used: {reason}. If the directories that belong to it are lost, or an earlier run of it was broken off, \
+         take it over with `colossus rebuild-index --take-over {}`; if it is another node's, give this one a store.prefix of its own",
+        store.display(), store.display()
+    )]
+    NotTakenOver {
+        /// The store, as `s3://bucket/prefix`.
+        store: PathBuf,
+        /// What was found there.
+        reason: String,
+    },
     /// The directory cannot be a blob store.
     #[error("{dir} cannot hold blobs: {reason}")]
     Unusable {
@@ -136,6 +148,7 @@ impl BlobError {
             Self::TooLong { .. }
             | Self::HashMismatch { .. }
             | Self::Unusable { .. }
+            | Self::NotTakenOver { .. }
             | Self::LeftOut { .. } => false,
             Self::TooShort { .. }
             | Self::DiskFull { .. }

@@ -45,6 +45,10 @@ pub enum Trouble {
     Vanished,
     /// Another store's or another directory's marker is there.
     Exchanged,
+    /// An object store that another data directory's marker is in.
+    Foreign,
+    /// An object store with objects of which nothing is known here.
+    Unlisted,
 }
 
 impl fmt::Display for Trouble {
@@ -56,6 +60,8 @@ impl fmt::Display for Trouble {
             Self::Exchanged => {
                 f.write_str("it is another directory than before: what is mounted there?")
             }
+            Self::Foreign => f.write_str("its marker is another data directory's"),
+            Self::Unlisted => f.write_str("it holds objects of which nothing is known here"),
         }
     }
 }

@@ -13,6 +13,7 @@
 //! | [`resumable`] | [`Resumable`]: an object on its way in that survives a restart |
 //! | [`checkpoint`] | what of it is durable, and how that is found after a crash |
 //! | [`take`] | files that lie on disk already, linked or copied into the store |
+//! | [`take_over`] | [`TakeOver`]: a bucket whose directories are lost, read through and made known |
 //! | [`stored`] | [`Stored`]: an object that is there, with its open files |
 //! | [`remote`] | [`Remote`]: the bytes of objects in an S3-compatible object store |
 //! | [`proved`] | [`Proved`]: any range of an object from there, verified before a byte leaves |
@@ -58,6 +59,7 @@ mod fetched;
 pub mod health;
 pub mod mend;
 pub mod open;
+mod outboard;
 pub mod partial;
 mod pipeline;
 mod puts;
@@ -69,6 +71,7 @@ pub mod sparse;
 pub mod store;
 pub mod stored;
 pub mod take;
+pub mod take_over;
 mod temp;
 mod volume;
 
@@ -89,11 +92,12 @@ pub use open::Places;
 pub use partial::{Partial, Verified};
 pub use registry::Registry;
 pub use remote::{
-    Remote, RemoteOptions,
-    trial::{TrialError, try_out},
+    Listed, Remote, RemoteOptions,
+    trial::{TrialError, Whose, try_out, whose},
 };
 pub use resumable::{Kept, Resumable, ResumableId, TRIAL_BYTES_MAX};
 pub use space::Space;
 pub use sparse::Sparse;
 pub use store::{BlobStore, Measured, PlaceKind};
 pub use stored::{Data, Stored};
+pub use take_over::TakeOver;

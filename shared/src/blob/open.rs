@@ -30,6 +30,15 @@ pub struct Places {
     pub remote: Option<RemoteOptions>,
 }
 
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To be used. Refuses while the take-over of its object store is not done.
+    Use,
+    /// To take its object store over.
+    TakeOver,
+}
+
 /// What a store is made of.
 pub(super) struct Opened {
     pub(super) volumes: Vec<Volume>,
@@ -47,7 +56,11 @@ pub(super) fn alone(dir: &Path, disk: Arc<dyn Disk>) -> Result<Volume, BlobError
 }
 
 /// A store of all its directories.
-pub(super) fn all(places: &Places, disk: &Arc<dyn Disk>) -> Result<Opened, BlobError> {
+pub(super) fn all(
+    places: &Places,
+    disk: &Arc<dyn Disk>,
+    purpose: Purpose,
+) -> Result<Opened, BlobError> {
     let dirs = absolute(&places.dirs)?;
     let mut found = Vec::new();
     for dir in &dirs {
@@ -66,6 +79,7 @@ pub(super) fn all(places: &Places, disk: &Arc<dyn Disk>) -> Result<Opened, BlobE
     };
     let before = known.unwrap_or_else(|| Registry::new(store.clone()));
     let mut registry = Registry::new(store.clone());
+    registry.taking_over = before.taking_over.clone();
     let mut volumes = Vec::new();
     for (dir, marker) in found {
         let entry = before.entry_at(dir);
@@ -125,6 +139,10 @@ pub(super) fn all(places: &Places, disk: &Arc<dyn Disk>) -> Result<Opened, BlobE
         .collect();
     if !left_out.is_empty() {
         return Err(BlobError::LeftOut { dirs: left_out });
+    }
+    if let (Purpose::Use, Some(store)) = (purpose, before.taking_over.clone()) {
+        let reason = "the take-over of it was begun and not finished".into();
+        return Err(BlobError::NotTakenOver { store, reason });
     }
     let cards = match remote {
         Some(_) => Cards::Kept,

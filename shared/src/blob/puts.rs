@@ -3,7 +3,8 @@
 //! left in the store is found by its note, and removed there: it never gathers.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -52,13 +53,11 @@ impl Puts {
             Err(error) => return Err(BlobError::io("create", dir, error)),
         }
         let names = read_dir(dir)?;
-        let hashes = names
-            .iter()
-            .filter_map(|(name, _)| name.to_str()?.parse().ok());
+        let doubtful = hashes(&names).map(|hash| (hash, State::Doubtful));
         Ok(Self {
             dir: dir.into(),
             disk: disk.clone(),
-            known: Mutex::new(hashes.map(|hash| (hash, State::Doubtful)).collect()),
+            known: Mutex::new(doubtful.collect()),
         })
     }
 
@@ -111,6 +110,20 @@ impl Puts {
         taken.collect()
     }
 
+    /// Is there a note of it?
+    pub(super) fn is_noted(&self, hash: &ContentHash) -> bool {
+        self.known.lock().contains_key(hash)
+    }
+
+    /// The objects noted in a directory. Changes nothing; none if there is no directory.
+    pub(super) fn noted_in(dir: &Path) -> Result<HashSet<ContentHash>, BlobError> {
+        if !dir.exists() {
+            return Ok(HashSet::new());
+        }
+        let names = read_dir(dir)?;
+        Ok(hashes(&names).collect())
+    }
+
     /// What became of one that was in doubt: the store has nothing that is not known here, or it could
     /// not be made so. Blocks.
     pub(super) fn settle(&self, hash: ContentHash, is_settled: bool) {
@@ -150,6 +163,11 @@ impl Puts {
             }
         }
     }
+}
+
+fn hashes(names: &[(OsString, PathBuf)]) -> impl Iterator<Item = ContentHash> {
+    let names = names.iter();
+    names.filter_map(|(name, _)| name.to_str()?.parse().ok())
 }
 
 impl Put {

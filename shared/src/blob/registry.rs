@@ -100,6 +100,9 @@ pub(super) struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registry {
     pub(super) store: Name,
+    /// The object store that is being taken over: until that is done, the node must not use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) taking_over: Option<PathBuf>,
     #[serde(default, rename = "directory")]
     pub(super) entries: Vec<Entry>,
 }
@@ -124,6 +127,7 @@ impl Registry {
     pub(super) fn new(store: Name) -> Self {
         Self {
             store,
+            taking_over: None,
             entries: Vec::new(),
         }
     }
@@ -158,6 +162,7 @@ impl Registry {
     pub fn forget(&mut self, dir: &Path) -> bool {
         let before = self.entries.len();
         self.entries.retain(|entry| entry.dir != dir);
+        self.taking_over.take_if(|store| store == dir);
         self.entries.len() < before
     }
 

@@ -24,11 +24,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use object_store::{
-    ClientOptions, ObjectStoreExt, RetryConfig,
-    aws::{AmazonS3, AmazonS3Builder},
-    path::Path,
-};
+use futures::{Stream, TryStreamExt};
+use object_store::{ObjectStoreExt, path::Path};
 use parking_lot::Mutex;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use tokio::{
@@ -36,7 +33,12 @@ use tokio::{
     time::{Duration, Instant},
 };
 
+mod bucket;
+mod owner;
 pub mod trial;
+
+use bucket::Bucket;
+pub use bucket::Listed;
 
 use super::{
     BlobError, Condition, Trouble,
@@ -51,9 +53,6 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// As what an error of the node's own disk comes out of a request.
 const TEMP_FILE: &str = "temp file";
-
-/// Times a request is tried again by the client.
-const RETRIES_MAX: usize = 2;
 
 /// How the names of object stores begin in the list of places.
 const NAME_START: &str = "s3://";
@@ -98,10 +97,9 @@ pub(super) fn is_object_store(place: &std::path::Path) -> bool {
 
 /// An object store. One per process.
 pub struct Remote {
-    s3: AmazonS3,
+    bucket: Bucket,
     /// As people write it: `s3://bucket/prefix`.
     name: PathBuf,
-    prefix: Path,
     marker: Marker,
     part_bytes: u64,
     slots: Semaphore,
@@ -126,6 +124,7 @@ enum Operation {
     Head,
     Delete,
     Probe,
+    List,
 }
 
 /// How a request ended, as labels.
@@ -134,7 +133,14 @@ const NOT_FOUND: &str = "not_found";
 const FAILED: &str = "failed";
 
 impl Operation {
-    const ALL: [Self; 5] = [Self::Get, Self::Put, Self::Head, Self::Delete, Self::Probe];
+    const ALL: [Self; 6] = [
+        Self::Get,
+        Self::Put,
+        Self::Head,
+        Self::Delete,
+        Self::Probe,
+        Self::List,
+    ];
 
     fn label(self) -> &'static str {
         match self {
@@ -143,6 +149,7 @@ impl Operation {
             Self::Head => "head",
             Self::Delete => "delete",
             Self::Probe => "probe",
+            Self::List => "list",
         }
     }
 }
@@ -226,9 +233,8 @@ impl Remote {
             reason,
         };
         let remote = Self {
-            s3: client(options)?,
+            bucket: Bucket::new(options)?,
             name: options.name(),
-            prefix: prefix_of(options),
             marker,
             part_bytes: options.part_bytes,
             slots: Semaphore::new(options.requests_max),
@@ -252,6 +258,18 @@ impl Remote {
         &self.health
     }
 
+    /// Bytes that are read or sent in one request.
+    pub(super) fn part_bytes(&self) -> u64 {
+        self.part_bytes
+    }
+
+    /// Everything below `blobs`, in no order, also while the store counts as out.
+    pub(super) fn list(&self) -> impl Stream<Item = Result<Listed, BlobError>> + Send + 'static {
+        let name = self.name.clone();
+        let refused = move |error| BlobError::io("list", &name, io::Error::other(error));
+        self.bucket.list().map_err(refused)
+    }
+
     /// What is on its way in.
     pub(super) fn puts(&self) -> &Arc<Puts> {
         &self.puts
@@ -262,46 +280,6 @@ impl Remote {
         self.metrics.register(registry)
     }
 
-    /// Asks the store how it is, if that is not known. A bucket without a marker gets one as long as
-    /// this node has put no object there; afterwards it is another bucket than before.
-    pub(super) async fn probe(&self, has_objects: bool) {
-        let is_good = self.health.condition() == Condition::Good;
-        let is_fresh = |looked: Instant| looked.elapsed() < PROBE_INTERVAL;
-        if is_good && self.looked.lock().is_some_and(is_fresh) {
-            return;
-        }
-        let condition = match self.look(has_objects).await {
-            Ok(condition) => condition,
-            Err(error) => Condition::Out(Trouble::Failing(error.to_string())),
-        };
-        *self.looked.lock() = Some(Instant::now());
-        self.health.set(&self.name, condition);
-    }
-
-    async fn look(&self, has_objects: bool) -> Result<Condition, object_store::Error> {
-        let path = self.prefix.clone().join(MARKER);
-        let found = self.counted(Operation::Probe, async {
-            self.s3.get(&path).await?.bytes().await
-        });
-        let text = match found.await {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(object_store::Error::NotFound { .. }) if has_objects => {
-                return Ok(Condition::Out(Trouble::Vanished));
-            }
-            Err(object_store::Error::NotFound { .. }) => {
-                let text = self.marker.to_text();
-                let put = self.s3.put(&path, text.into());
-                self.counted(Operation::Probe, put).await?;
-                return Ok(Condition::Good);
-            }
-            Err(error) => return Err(error),
-        };
-        Ok(match Marker::from_text(&text) {
-            Some(marker) if marker == self.marker => Condition::Good,
-            _ => Condition::Out(Trouble::Exchanged),
-        })
-    }
-
     /// Puts a file there, and asks whether the whole of it is there.
     pub(super) async fn put(
         &self,
@@ -310,11 +288,11 @@ impl Remote {
         size: u64,
     ) -> Result<(), BlobError> {
         self.check()?;
-        let path = self.path(hash);
+        let path = self.bucket.path(hash);
         let put = async {
             if size <= self.part_bytes {
                 let bytes = read_part(&Arc::new(file), 0..size).await?;
-                self.s3.put(&path, bytes.into()).await.map(drop)
+                self.bucket.s3.put(&path, bytes.into()).await.map(drop)
             } else {
                 self.put_parts(&path, Arc::new(file), size).await
             }
@@ -341,7 +319,7 @@ impl Remote {
         file: Arc<File>,
         size: u64,
     ) -> Result<(), object_store::Error> {
-        let mut upload = self.s3.put_multipart(path).await?;
+        let mut upload = self.bucket.s3.put_multipart(path).await?;
         let sent = async {
             let mut at = 0;
             while at < size {
@@ -364,8 +342,11 @@ impl Remote {
     /// Bytes of an object; `None` if it is not there.
     pub(super) async fn size(&self, hash: &ContentHash) -> Result<Option<u64>, BlobError> {
         self.check()?;
-        let path = self.path(hash);
-        match self.counted(Operation::Head, self.s3.head(&path)).await {
+        let path = self.bucket.path(hash);
+        match self
+            .counted(Operation::Head, self.bucket.s3.head(&path))
+            .await
+        {
             Ok(meta) => Ok(Some(meta.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed(error)),
@@ -382,8 +363,8 @@ impl Remote {
         if range.is_empty() {
             return Ok(Some(Bytes::new()));
         }
-        let (path, len, end) = (self.path(hash), range.end - range.start, range.end);
-        let read = self.s3.get_range(&path, range);
+        let (path, len, end) = (self.bucket.path(hash), range.end - range.start, range.end);
+        let read = self.bucket.s3.get_range(&path, range);
         match self.counted(Operation::Get, read).await {
             Ok(bytes) if bytes.len() as u64 == len => {
                 self.metrics.bytes.with_label_values(&["in"]).inc_by(len);
@@ -401,8 +382,11 @@ impl Remote {
     /// Removes an object, there or not.
     pub(super) async fn remove(&self, hash: &ContentHash) -> Result<(), BlobError> {
         self.check()?;
-        let path = self.path(hash);
-        match self.counted(Operation::Delete, self.s3.delete(&path)).await {
+        let path = self.bucket.path(hash);
+        match self
+            .counted(Operation::Delete, self.bucket.s3.delete(&path))
+            .await
+        {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.failed(error)),
         }
@@ -443,12 +427,6 @@ impl Remote {
         failed
     }
 
-    fn path(&self, hash: &ContentHash) -> Path {
-        let shard = format!("{:02x}", hash.0[0]);
-        let blobs = self.prefix.clone().join("blobs").join(shard);
-        blobs.join(hash.to_string())
-    }
-
     /// One request, in a slot, counted.
     async fn counted<T>(
         &self,
@@ -468,41 +446,6 @@ impl Remote {
         self.metrics.requests.with_label_values(&labels).inc();
         answer
     }
-}
-
-fn prefix_of(options: &RemoteOptions) -> Path {
-    Path::from(options.prefix.as_str())
-}
-
-fn client(options: &RemoteOptions) -> Result<AmazonS3, UnusableRemote> {
-    crate::api::install_tls_provider();
-    let client = ClientOptions::new()
-        .with_timeout(options.request_timeout)
-        .with_connect_timeout(options.request_timeout.min(Duration::from_secs(5)))
-        .with_allow_http(options.allow_http);
-    let retry = RetryConfig {
-        max_retries: RETRIES_MAX,
-        retry_timeout: options.request_timeout,
-        ..RetryConfig::default()
-    };
-    let mut builder = AmazonS3Builder::new()
-        .with_bucket_name(&options.bucket)
-        .with_region(&options.region)
-        .with_virtual_hosted_style_request(options.virtual_hosted)
-        .with_client_options(client)
-        .with_retry(retry);
-    if let Some(endpoint) = &options.endpoint {
-        builder = builder.with_endpoint(endpoint);
-    }
-    if let Some((id, key)) = &options.credentials {
-        builder = builder
-            .with_access_key_id(id)
-            .with_secret_access_key(key.expose());
-    }
-    builder.build().map_err(|error| UnusableRemote {
-        bucket: options.bucket.clone(),
-        reason: error.to_string(),
-    })
 }
 
 /// One request under way, until it ends or nobody waits for it any more.

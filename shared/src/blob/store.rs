@@ -16,7 +16,7 @@ use tokio::time::Duration;
 use super::{
     BlobError, Condition, Disk, Partial, RealDisk, Space, Stored,
     health::Trouble,
-    open,
+    open::{self, Purpose},
     remote::{Remote, RemoteMetrics},
     stored::wait_for,
     temp::{VerifiedFiles, Writer},
@@ -96,7 +96,15 @@ impl BlobStore {
 
     /// [`open_all`](Self::open_all) on a disk of one's own.
     pub fn open_all_on(places: &super::Places, disk: &Arc<dyn Disk>) -> Result<Self, BlobError> {
-        Ok(Self::over(open::all(places, disk)?))
+        Self::open_for(places, disk, Purpose::Use)
+    }
+
+    pub(super) fn open_for(
+        places: &super::Places,
+        disk: &Arc<dyn Disk>,
+        purpose: Purpose,
+    ) -> Result<Self, BlobError> {
+        Ok(Self::over(open::all(places, disk, purpose)?))
     }
 
     fn over(opened: open::Opened) -> Self {
@@ -264,17 +272,36 @@ impl BlobStore {
         });
         futures::future::join_all(looks).await;
         if let Some(remote) = self.remote() {
-            let store = self.clone();
-            let has_cards = move || {
-                let cards = store.volumes().iter().map(|volume| volume.has_cards());
-                // Where it cannot be seen there may be some.
-                cards.into_iter().any(|has| has.unwrap_or(true))
-            };
-            let has_cards = tokio::task::spawn_blocking(has_cards).await.unwrap_or(true);
-            remote.probe(has_cards).await;
+            remote.probe(self.has_cards().await).await;
             self.settle_puts(remote).await;
         }
         self.conditions()
+    }
+
+    /// May any directory tell of objects in the object store?
+    async fn has_cards(&self) -> bool {
+        let store = self.clone();
+        let has_cards = move || {
+            let cards = store.volumes().iter().map(|volume| volume.has_cards());
+            // Where it cannot be seen there may be some.
+            cards.into_iter().any(|has| has.unwrap_or(true))
+        };
+        tokio::task::spawn_blocking(has_cards).await.unwrap_or(true)
+    }
+
+    /// An error if the object store is not this node's as far as is known, or holds objects of which
+    /// nothing is known here.
+    pub fn not_taken_over(&self) -> Option<BlobError> {
+        self.remote()?.not_taken_over()
+    }
+
+    /// Refuses to go on with an object store that is not this node's when there is nothing here that
+    /// belongs to it. To be asked after [`measure`](Self::measure).
+    pub async fn check_taken_over(&self) -> Result<(), BlobError> {
+        match self.not_taken_over() {
+            Some(error) if !self.has_cards().await => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Removes from the object store what a crash or a failure left there, and nobody knows here.

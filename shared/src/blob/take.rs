@@ -13,20 +13,14 @@ use bytes::Bytes;
 
 use super::{
     BlobError, BlobStore, Verified,
-    dirs::Dirs,
+    outboard::OutboardWriter,
     temp::{TempFile, VerifiedFiles},
     volume::Volume,
 };
-use crate::{
-    hash::ContentHash,
-    verified::{Builder, Layout},
-};
+use crate::hash::ContentHash;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 1024 * 1024;
-
-/// Group CVs are written to the outboard when this many bytes have come together.
-const OUTBOARD_WRITE_BYTES: usize = 64 * 1024;
 
 /// Is told how many bytes have been read since it was told last.
 pub type OnRead = Arc<dyn Fn(u64) + Send + Sync>;
@@ -163,7 +157,7 @@ impl Source {
 
 /// Reads the file through and makes its outboard; refuses bytes that are not those of the hash.
 fn verified_outboard(
-    volume: &Volume,
+    volume: &Arc<Volume>,
     source: &Source,
     expected: ContentHash,
     on_read: &OnRead,
@@ -172,52 +166,24 @@ fn verified_outboard(
     let size = size
         .map_err(|error| BlobError::io("look at", &source.path, error))?
         .len();
-    let layout = Layout::new(size);
-    let outboard = match layout.outboard_len() {
-        0 => None,
-        _ => {
-            let path = Dirs::outboard_of(&volume.dirs().temp(&expected));
-            Some(TempFile::create(volume.disk(), path)?)
-        }
-    };
-    let mut builder = Builder::new(size);
-    let mut outboard_at = layout.top_len();
+    let mut outboard = OutboardWriter::create(volume, expected, size)?;
     let mut buffer = vec![0; READ_BYTES];
-    while builder.position() < size {
+    while outboard.position() < size {
         let read = source.read(&mut buffer)?;
-        if read == 0 || builder.update(&buffer[..read]).is_err() {
+        if read == 0 {
             break;
         }
+        outboard.update(&buffer[..read])?;
         on_read(read as u64);
-        if builder.group_cvs_len() >= OUTBOARD_WRITE_BYTES
-            && let Some(outboard) = &outboard
-        {
-            let cvs = builder.take_group_cvs();
-            outboard.write_at(&cvs, outboard_at)?;
-            outboard_at += cvs.len() as u64;
-        }
     }
-    let got = builder.position();
-    let built = builder.finish();
-    let built = built.map_err(|_| BlobError::TooShort { size, got })?;
-    if built.hash != expected {
-        return Err(BlobError::HashMismatch {
-            expected,
-            actual: built.hash,
-        });
-    }
-    if let Some(outboard) = &outboard {
-        outboard.write_at(&built.group_cvs, outboard_at)?;
-        outboard.write_at(&built.top, 0)?;
-    }
-    Ok(outboard)
+    outboard.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use super::*;
+    use super::{super::dirs::Dirs, *};
 
     fn counting() -> (OnRead, Arc<AtomicU64>) {
         let count = Arc::new(AtomicU64::new(0));

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     fs::{self, File},
     io::{self, Read},
     os::unix::fs::MetadataExt,
@@ -414,14 +414,7 @@ impl Volume {
 
     /// Does any blob of this directory have its data in the object store?
     pub(super) fn has_cards(&self) -> Result<bool, BlobError> {
-        for first_byte in 0..=u8::MAX {
-            let names = read_dir(&self.dirs.shard(first_byte))?;
-            let is_card = |name: &OsString| name.to_string_lossy().ends_with(CARD_SUFFIX);
-            if names.iter().any(|(name, _)| is_card(name)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.dirs.have_cards()
     }
 
     /// The blob's files, opened.
@@ -493,22 +486,7 @@ impl Volume {
         mut files: VerifiedFiles,
     ) -> Result<Stored, BlobError> {
         let (path, card_path) = (self.dirs.data(&hash), self.dirs.card(&hash));
-        if let Some(outboard) = &files.outboard {
-            outboard.sync()?;
-        }
-        let mut card = TempFile::create(&self.disk, self.dirs.temp(&hash))?;
-        card.write_at(size.to_string().as_bytes(), 0)?;
-        card.sync()?;
-        {
-            let _naming = self.naming.lock();
-            if let Some(outboard) = &mut files.outboard {
-                outboard.publish(&Dirs::outboard_of(&path))?;
-            }
-            card.publish(&card_path)?;
-            // An older copy here, which may be damaged.
-            self.remove_if_there(&path)?;
-        }
-        self.sync_shard(&path)?;
+        self.name_card(hash, size, files.outboard.as_mut())?;
         let file = files.data.file().try_clone();
         let file = file.map_err(|error| files.data.error("open", error))?;
         files.data.let_go();
@@ -525,6 +503,32 @@ impl Volume {
             outboard: outboard.map(|(file, _)| Arc::new(file)),
             outboard_len,
         })
+    }
+
+    /// Makes it known, durably, that the object store has a blob of which this is the verified outboard.
+    pub(super) fn name_card(
+        &self,
+        hash: ContentHash,
+        size: u64,
+        mut outboard: Option<&mut TempFile>,
+    ) -> Result<(), BlobError> {
+        let path = self.dirs.data(&hash);
+        if let Some(outboard) = &outboard {
+            outboard.sync()?;
+        }
+        let mut card = TempFile::create(&self.disk, self.dirs.temp(&hash))?;
+        card.write_at(size.to_string().as_bytes(), 0)?;
+        card.sync()?;
+        {
+            let _naming = self.naming.lock();
+            if let Some(outboard) = &mut outboard {
+                outboard.publish(&Dirs::outboard_of(&path))?;
+            }
+            card.publish(&self.dirs.card(&hash))?;
+            // An older copy here, which may be damaged.
+            self.remove_if_there(&path)?;
+        }
+        self.sync_shard(&path)
     }
 
     /// Gives a verified and synced outboard its name, if its data is there; says whether it is.
