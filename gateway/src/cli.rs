@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use shared::{
     cli::{self, ConfigCommand, NodeFlags, Overrides, Settings},
     config::{ConfigError, Loaded},
-    supervise::Exit,
+    supervise::{self, Exit},
 };
 
 use crate::{app::Orion, config::Config};
@@ -56,7 +56,7 @@ fn serve(config: Config) -> Exit {
     let log = config.log.clone();
     cli::serve(Config::PROGRAM, &log, || {
         let run = async { anyhow::Ok(Orion::start(config).await?.run().await?) };
-        actix::System::new().block_on(run)
+        supervise::block_on(run)
     })
 }
 

@@ -82,6 +82,30 @@ pub fn stop_requested() -> std::io::Result<impl Future<Output = StopSignal> + Se
     })
 }
 
+/// The start of a node, or `None` if the process is asked to stop before it is through.
+pub async fn start_until_stop<T>(start: impl Future<Output = T>) -> std::io::Result<Option<T>> {
+    let stop = stop_requested()?;
+    Ok(tokio::select! {
+        started = start => Some(started),
+        signal = stop => {
+            tracing::info!(%signal, "stopped during the start");
+            None
+        }
+    })
+}
+
+/// Runs a node on an actix system of its own.
+pub fn block_on<F: Future>(node: F) -> F::Output {
+    let system = actix::System::new();
+    let ended = system.block_on(node);
+    // After a start that failed there are actors that did not begin: they do so while the system goes,
+    // and want its timers.
+    let timers = system.runtime().tokio_runtime().handle().clone();
+    let _entered = timers.enter();
+    drop(system);
+    ended
+}
+
 /// Is this actor or task alive? Holds no strong address, so it does not keep the actor running.
 type Alive = Box<dyn Fn() -> bool>;
 

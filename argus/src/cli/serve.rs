@@ -1,18 +1,15 @@
 //! `argus serve`: runs the node until a signal comes or the operator ends it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use shared::{
-    chain::{Chain, subxt::SubxtChain},
+    chain::subxt::SubxtChain,
     cli::{self, Settings},
     supervise::{self, Exit},
 };
 
 use crate::{config::Config, node::Node};
-
-/// Pause between attempts to reach the chain at the start.
-const CHAIN_RETRY_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs the node on its own runtime: fills on the threads of a pool, requests on the workers'.
 pub fn run(config: Config) -> Exit {
@@ -37,33 +34,18 @@ fn block_on(node: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<
 }
 
 async fn until_stopped(config: Config) -> anyhow::Result<Exit> {
-    let mut stop = Box::pin(supervise::stop_requested()?);
-    let chain = tokio::select! {
-        chain = reach_chain(&config) => chain?,
-        signal = &mut stop => {
-            tracing::info!(%signal, "stopped before the chain could be reached");
-            return Ok(Exit::Stopped);
-        }
+    let start = async {
+        let chain = SubxtChain::connect_patiently(config.chain.endpoints.clone()).await?;
+        anyhow::Ok(Node::start(config, Arc::new(chain)).await?)
     };
-    let node = Node::start(config, chain).await?;
+    let Some(node) = supervise::start_until_stop(start).await? else {
+        return Ok(Exit::Stopped);
+    };
+    let node = node?;
     let exit = tokio::select! {
         exit = supervise::run_until_stop(node.watchdog()) => exit?,
         () = node.shutdown_asked() => Exit::Stopped,
     };
     node.stop().await;
     Ok(exit)
-}
-
-/// Connects to the chain, again and again while it is away.
-async fn reach_chain(config: &Config) -> anyhow::Result<Arc<dyn Chain>> {
-    loop {
-        match SubxtChain::connect(config.chain.endpoints.clone()).await {
-            Ok(chain) => return Ok(Arc::new(chain)),
-            Err(error) if error.is_retryable() => {
-                tracing::warn!(%error, "the chain cannot be reached; trying again");
-                tokio::time::sleep(CHAIN_RETRY_EVERY).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
 }

@@ -69,6 +69,9 @@ impl Default for SubxtOptions {
     }
 }
 
+/// Pause between attempts of [`SubxtChain::connect_patiently`].
+const AWAY_RETRY_DELAY: Duration = Duration::from_secs(1);
+
 /// A chain behind one or several nodes.
 pub struct SubxtChain {
     endpoints: Vec<String>,
@@ -91,6 +94,19 @@ impl SubxtChain {
     /// Connects to the first of these endpoints that answers; the others are for when it does not.
     pub async fn connect(endpoints: Vec<String>) -> Result<Self, ChainError> {
         Self::connect_with(endpoints, SubxtOptions::default()).await
+    }
+
+    /// The same, again and again while all of them are away; ends with other errors only.
+    pub async fn connect_patiently(endpoints: Vec<String>) -> Result<Self, ChainError> {
+        loop {
+            match Self::connect(endpoints.clone()).await {
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(%error, "the chain cannot be reached; trying again");
+                    tokio::time::sleep(AWAY_RETRY_DELAY).await;
+                }
+                done => return done,
+            }
+        }
     }
 
     /// The same with other time-outs.
