@@ -15,7 +15,7 @@ use shared::{
         Finding,
         chain::{ANSWER_TIMEOUT, clock, endpoints, worker},
         disk::{existing, file_system, room, secret, writable},
-        net::{get, port, reachable},
+        net::{get, port, reachable, tls},
     },
     ids::WorkingGroup,
 };
@@ -49,6 +49,9 @@ pub async fn examine(config: &Config, told: impl Fn(&Finding)) -> Vec<Finding> {
             "run doctor again",
         )]
     }));
+    if let Some(files) = &config.http.tls {
+        add(tls(files).await.into());
+    }
     let (seen, directory) = chain(config).await;
     add(seen);
     add(ports(config, is_running));
@@ -77,10 +80,7 @@ fn disk(config: &Config, status: Option<&Value>) -> Vec<Finding> {
         findings.push(room(existing, |_| limit.saturating_sub(used), &remedy));
     }
     let operator = config.operator.hmac_secret_file.as_ref();
-    let tls = config.http.tls.as_ref().map(|files| &files.key_file);
-    for (name, path) in [("operator secret", operator), ("TLS key", tls)] {
-        findings.extend(path.map(|path| secret(name, path)));
-    }
+    findings.extend(operator.map(|path| secret("operator secret", path)));
     findings
 }
 

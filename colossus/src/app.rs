@@ -283,7 +283,7 @@ impl Colossus {
         let (server, address) = start_http(&node, requests, &public)?;
         let health = health(&node).ready_when("running", public.ready());
         let (control, cleanup) = (
-            http::admin::routes(node.scrub.clone(), node.disk.clone()),
+            http::admin::routes(node.clone()),
             http::cleanup::routes(node.clone()),
         );
         let routes = move |service: &mut web::ServiceConfig| {

@@ -37,11 +37,11 @@ pub fn run(args: &Args, config: &Config) -> Exit {
 }
 
 async fn ask(config: &Config) -> Result<Value, Unanswered> {
-    let public = reachable(config.http.listen);
+    // Not the public port, which may speak TLS for another name.
     let admin = reachable(config.admin.listen);
     let (status, data, health) = futures::try_join!(
-        get(format!("http://{public}{}", api::STATUS_ROUTE)),
-        get(format!("http://{public}{}", api::STATE_DATA_ROUTE)),
+        get(format!("http://{admin}{}", api::STATUS_ROUTE)),
+        get(format!("http://{admin}{}", api::STATE_DATA_ROUTE)),
         get(format!("http://{admin}/readyz?verbose")),
     )?;
     Ok(json!({ "status": status, "data": data, "health": health }))
@@ -55,7 +55,7 @@ fn table(said: &Value) -> String {
         Value::Null => "-".into(),
         other => other.to_string(),
     };
-    let bytes = |value: &Value| ByteSize(value.as_u64().unwrap_or(0)).to_string();
+    let bytes = |value: &Value| ByteSize(value.as_u64().unwrap_or(0)).rounded();
     let buckets = status["uploadBuckets"].as_array();
     let buckets = buckets.map(|buckets| buckets.iter().map(text).collect::<Vec<_>>().join(", "));
     let follower = &status["queryNodeStatus"];
@@ -97,7 +97,6 @@ fn table(said: &Value) -> String {
             rounds(&status["replication"]["rounds"]),
         ),
         ("peers", text(&status["p2p"]["connectedPeers"])),
-        ("health", text(&said["health"]["status"])),
     ];
     let directories = status["disk"]["directories"].as_array();
     for directory in directories.into_iter().flatten() {
@@ -108,6 +107,7 @@ fn table(said: &Value) -> String {
         let (dir, free) = (text(&directory["dir"]), bytes(&directory["freeBytes"]));
         rows.push(("directory", format!("{dir}: {state} ({free} free)")));
     }
+    rows.push(("health", text(&said["health"]["status"])));
     let checks = said["health"]["checks"].as_array().into_iter().flatten();
     for check in checks.filter(|check| check["ok"] != true) {
         rows.push((
@@ -157,14 +157,17 @@ mod tests {
         let table = table(&said);
         for part in [
             "0, 3",
-            "5 (2KiB)",
+            "5 (2.0 KiB)",
             "failing\n",
             "chain: no block",
             "7 bags (3 objects missing here, 2 elsewhere, 1 questions",
         ] {
             assert!(table.contains(part), "{part} is missing in:\n{table}");
         }
-        for part in ["/a: roomy (1KiB free)", "/b: out, not mounted (0B free)"] {
+        for part in [
+            "/a: roomy (1.0 KiB free)",
+            "/b: out, not mounted (0 B free)",
+        ] {
             assert!(table.contains(part), "{part} is missing in:\n{table}");
         }
         assert!(!table.contains("disk"), "{table}");

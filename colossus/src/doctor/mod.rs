@@ -53,6 +53,9 @@ pub async fn examine(config: &Config, mut told: impl FnMut(&Finding)) -> Vec<Fin
             false
         }
     };
+    if let Some(files) = &config.http.tls {
+        add(shared::doctor::net::tls(files).await.into());
+    }
     add(store::look(config).await);
     let chain = chain::look(config, is_running).await;
     add(chain.findings);

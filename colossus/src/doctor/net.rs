@@ -39,7 +39,8 @@ pub async fn look(
     }
     let mut known_id = peer_id;
     if is_running {
-        let root = format!("http://{}", reachable(config.http.listen));
+        // Not the public port, which may speak TLS for another name.
+        let root = format!("http://{}", reachable(config.admin.listen));
         let (said, finding) = running(&root, config).await;
         findings.extend(finding);
         let id = said

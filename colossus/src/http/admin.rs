@@ -1,15 +1,17 @@
 //! What the operator may ask for, on the admin port: `POST /scrub/pause?seconds=…` (a day at most),
 //! `POST /scrub/resume`, `POST /scrub/begin`, and `POST /disk/read-only?on=true|false`, which answers
-//! how the disks stand. All that is in the public status, too.
+//! how the disks stand. All that is in the status, which is here as it is on the public port.
 
 use actix::Addr;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
-use shared::api::{ApiError, ErrorKind};
+use shared::api::{self, ApiError, ErrorKind};
 use tokio::time::Duration;
 
+use super::{state, status};
 use crate::{
     disk::actor::{DiskActor, SetReadOnly},
+    node::Node,
     scrub::actor::{Control, PAUSE_MAX, ScrubActor},
 };
 
@@ -27,14 +29,14 @@ struct Switch {
 }
 
 /// The routes, for the admin server.
-pub fn routes(
-    scrub: Addr<ScrubActor>,
-    disk: Addr<DiskActor>,
-) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static {
+pub fn routes(node: web::Data<Node>) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static {
     move |service| {
         service
-            .app_data(web::Data::new(scrub.clone()))
-            .app_data(web::Data::new(disk.clone()))
+            .app_data(node.clone())
+            .app_data(web::Data::new(node.scrub.clone()))
+            .app_data(web::Data::new(node.disk.clone()))
+            .route(api::STATUS_ROUTE, web::get().to(status::status))
+            .route(api::STATE_DATA_ROUTE, web::get().to(state::data))
             .route("/disk/read-only", web::post().to(read_only))
             .route("/scrub/pause", web::post().to(pause))
             .route("/scrub/resume", web::post().to(resume))
@@ -43,9 +45,13 @@ pub fn routes(
 }
 
 async fn pause(
-    query: web::Query<Pause>,
+    query: Result<web::Query<Pause>, actix_web::Error>,
     scrub: web::Data<Addr<ScrubActor>>,
 ) -> Result<HttpResponse, ApiError> {
+    let query = query.map_err(|error| {
+        let message = format!("{error}: send '?seconds=' with a whole number, or nothing");
+        ApiError::new(ErrorKind::InvalidRequest, message)
+    })?;
     let span = query.seconds.map_or(PAUSE_MAX, Duration::from_secs);
     send(&scrub, Control::Pause(span)).await
 }

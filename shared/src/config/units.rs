@@ -90,6 +90,17 @@ impl FromStr for ByteSize {
             })
     }
 }
+impl ByteSize {
+    /// For people: one digit behind the point in the unit that fits, as in `53.8 GiB`. What
+    /// [`Display`](fmt::Display) writes is exact and can be read again.
+    pub fn rounded(self) -> String {
+        let binary = SIZES.iter().filter(|(unit, _)| unit.ends_with("iB"));
+        match binary.copied().find(|(_, factor)| self.0 >= *factor) {
+            Some((unit, factor)) => format!("{:.1} {unit}", self.0 as f64 / factor as f64),
+            None => format!("{} B", self.0),
+        }
+    }
+}
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&written(self.0, &SIZES))
@@ -192,6 +203,20 @@ impl Serialize for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_rounded_for_people() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (11_461_517, "10.9 MiB"),
+            (270_553_174_016, "252.0 GiB"),
+            (u64::MAX, "16777216.0 TiB"),
+        ] {
+            assert_eq!(ByteSize(bytes).rounded(), text);
+        }
+    }
 
     #[test]
     fn sizes_are_read_and_written() {

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use tokio::time::{Duration, timeout};
 
-use super::Finding;
+use super::{Finding, Verdict};
 use crate::{
     chain::{Chain, ChainError, subxt::SubxtChain},
     ids::{BlockHash, WorkerId, WorkingGroup},
@@ -19,13 +19,15 @@ const CLOCK_OFF_MAX_S: u64 = 60;
 /// Blocks by which an endpoint may be behind the others.
 const BEHIND_MAX: u32 = 20;
 
-/// Asks all endpoints; gives the first that answers, with the chain's genesis.
+/// Asks all endpoints; gives the first that answers, with the chain's genesis. That one is silent is bad
+/// only if all are.
 pub async fn endpoints(
     endpoints: &[String],
     findings: &mut Vec<Finding>,
 ) -> Option<(SubxtChain, BlockHash)> {
     let name = "chain endpoint";
     let mut first: Option<(SubxtChain, BlockHash, u32)> = None;
+    let mut silent = Vec::new();
     for endpoint in endpoints {
         let asked = timeout(ANSWER_TIMEOUT, ask(endpoint)).await;
         let (chain, genesis, head) = match asked {
@@ -33,6 +35,7 @@ pub async fn endpoints(
             Ok(Err(error)) => {
                 let remedy =
                     "is the chain's node running there, with its RPC port open to this machine?";
+                silent.extend(error.is_retryable().then_some(findings.len()));
                 findings.push(Finding::bad(name, error.to_string(), remedy));
                 continue;
             }
@@ -41,6 +44,7 @@ pub async fn endpoints(
                     "{endpoint} does not answer within {} s",
                     ANSWER_TIMEOUT.as_secs()
                 );
+                silent.push(findings.len());
                 findings.push(Finding::bad(
                     name,
                     seen,
@@ -68,6 +72,12 @@ pub async fn endpoints(
         });
         if first.is_none() {
             first = Some((chain, genesis, head));
+        }
+    }
+    if first.is_some() {
+        // The node does its work by the others.
+        for at in silent {
+            findings[at].verdict = Verdict::Warning;
         }
     }
     first.map(|(chain, genesis, _)| (chain, genesis))

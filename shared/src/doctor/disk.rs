@@ -10,6 +10,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock, statfs};
 
 use super::Finding;
+use crate::config::ByteSize;
 
 /// File systems by their magic number, and what is to be said against them.
 const FILE_SYSTEMS: [(u64, &str, Option<&str>); 10] = [
@@ -67,6 +68,10 @@ pub fn writable(dir: &Path) -> Finding {
             seen,
             "the first start makes it; is this the directory you mean?",
         );
+    }
+    if !dir.is_dir() {
+        let seen = format!("{} is no directory", dir.display());
+        return Finding::bad(name, seen, "give a directory: --data-dir");
     }
     let probe = dir.join(format!("doctor-{}.tmp", std::process::id()));
     let written = fs::write(&probe, b"doctor").and_then(|()| File::open(&probe)?.sync_all());
@@ -129,8 +134,8 @@ pub fn room(dir: &Path, low: impl FnOnce(u64) -> u64, remedy: &str) -> Finding {
             return Finding::bad(name, seen, "is the disk mounted?");
         }
     };
-    let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / (1_u64 << 30) as f64);
-    let seen = format!("{} of {} are free", gib(free), gib(total));
+    let (free_shown, total_shown) = (ByteSize(free).rounded(), ByteSize(total).rounded());
+    let seen = format!("{free_shown} of {total_shown} are free");
     match free {
         free if free < low(total) => Finding::bad(name, seen, remedy),
         free if free < total / LOW_PART => {

@@ -5,7 +5,7 @@
 //! | here | [`Finding`]: good, a warning, or bad, with what to do about it; [`tell`], the command's frame |
 //! | [`disk`] | the data directory: writable, room, file system, who may read secrets |
 //! | [`chain`] | endpoints, genesis, clock, worker |
-//! | [`net`] | ports, and asking a node over HTTP |
+//! | [`net`] | ports, their certificate, and asking a node over HTTP |
 
 use std::fmt;
 

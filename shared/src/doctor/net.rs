@@ -2,10 +2,12 @@
 
 use std::{io, net::SocketAddr};
 
+use prometheus::Registry;
 use serde_json::Value;
 use tokio::time::Duration;
 
-use super::Finding;
+use super::{Finding, disk::secret};
+use crate::serve::server::tls::{Tls, TlsFiles};
 
 /// Longest wait for an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,6 +66,21 @@ pub fn port(name: &'static str, address: SocketAddr, is_running: bool) -> Findin
             Finding::bad(name, format!("{address}: {error}"), remedy)
         }
     }
+}
+
+/// Can the public port's certificate be used, and is its key the node's alone?
+pub async fn tls(files: &TlsFiles) -> [Finding; 2] {
+    let name = "TLS certificate";
+    let seen = files.certificate_file.display();
+    let certificate = match Tls::load(files, &Registry::new()).await {
+        Ok(_) => Finding::good(name, format!("{seen} goes with its key")),
+        Err(error) => Finding::bad(
+            name,
+            crate::cli::with_causes(&error),
+            "the node does not start with it: name the certificate, those that vouch for it, and its key (PEM)",
+        ),
+    };
+    [certificate, secret("TLS key", &files.key_file)]
 }
 
 /// JSON from this machine; any status.
