@@ -189,6 +189,12 @@ impl Signer {
     /// with optional derivations.
     pub fn from_uri(uri: &str) -> Result<Self, ChainError> {
         let refuse = |cause: String| ChainError::BadKey { cause };
+        // It would be the development phrase's.
+        if uri.trim().is_empty() {
+            return Err(refuse(
+                "it is empty: give a phrase or a seed, or leave it out".to_owned(),
+            ));
+        }
         let uri = uri
             .parse::<subxt_signer::SecretUri>()
             .map_err(|error| refuse(error.to_string()))?;
@@ -326,4 +332,18 @@ pub fn bucket_list(buckets: &[StorageBucketId]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_key_is_nobodys() {
+        for empty in ["", "  \n"] {
+            let error = Signer::from_uri(empty).unwrap_err().to_string();
+            assert!(error.contains("empty"), "{error}");
+        }
+        assert!(Signer::from_uri("//Alice").is_ok());
+    }
 }

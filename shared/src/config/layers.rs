@@ -128,6 +128,12 @@ impl Tree {
     }
 }
 
+/// Why a key without a default that nobody gave is an error.
+pub const IS_MISSING: &str = "is missing";
+
+/// Characters of a value that an error shows.
+const SHOWN_CHARS_MAX: usize = 80;
+
 /// An error with the keys above it, innermost first.
 #[derive(Debug)]
 pub struct Error {
@@ -137,6 +143,14 @@ pub struct Error {
 }
 
 impl Error {
+    /// Says which text it is about. No secret comes here: every text is one.
+    fn naming(mut self, text: &str) -> Self {
+        if !self.reason.contains(text) {
+            self.reason = format!("'{text}': {}", self.reason);
+        }
+        self
+    }
+
     fn under(mut self, key: &str, origin: Option<&Origin>) -> Self {
         self.keys.push(key.to_owned());
         self.origin = self.origin.or_else(|| origin.cloned());
@@ -159,7 +173,7 @@ impl de::Error for Error {
     }
     fn missing_field(field: &'static str) -> Self {
         Self {
-            reason: "is missing".to_owned(),
+            reason: IS_MISSING.to_owned(),
             keys: vec![field.to_owned()],
             origin: None,
         }
@@ -200,8 +214,12 @@ impl<'de> de::Deserializer<'de> for Tree {
                 section.merge_table(table, &origin);
                 section.deserialize_any(visitor)
             }
+            Self::Value(toml::Value::String(text), _) | Self::Text(text, _) => {
+                let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+                let read = visitor.visit_string(text);
+                read.map_err(|error: Error| error.naming(&shown))
+            }
             Self::Value(value, _) => value.deserialize_any(visitor).map_err(toml_error),
-            Self::Text(text, _) => visitor.visit_string(text),
         }
     }
 

@@ -165,10 +165,23 @@ pub fn load_above<T: DeserializeOwned>(
     tree.merge_table(overrides, &Origin::CommandLine);
     let mut origins = BTreeMap::new();
     tree.origins("", &mut origins);
-    Ok(Loaded {
-        config: tree.read()?,
-        origins,
-    })
+    let config = tree.read().map_err(|error| match error {
+        ConfigError::BadKey {
+            key,
+            origin,
+            reason,
+        } if reason == layers::IS_MISSING => {
+            let variable = format!("{prefix}{}", key.to_uppercase().replace('.', "__"));
+            let reason = format!("{reason}: give it in the file or as the variable {variable}");
+            ConfigError::BadKey {
+                key,
+                origin,
+                reason,
+            }
+        }
+        other => other,
+    })?;
+    Ok(Loaded { config, origins })
 }
 
 /// The configuration as TOML. Fields of type [`Secret`] are shown as `<redacted>`.
@@ -205,6 +218,7 @@ mod tests {
         key: Option<Secret>,
         mode: Mode,
         counts: Vec<u32>,
+        listen: Option<std::net::SocketAddr>,
     }
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     #[serde(default, deny_unknown_fields)]
@@ -230,6 +244,7 @@ mod tests {
                 key: None,
                 mode: Mode::Full,
                 counts: vec![],
+                listen: None,
             }
         }
     }
@@ -326,7 +341,13 @@ mod tests {
     fn errors_name_the_key_and_where_it_came_from() {
         // File, environment, flags, and what the message must say.
         type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, &'a [&'a str]);
-        let table: [Case<'_>; 9] = [
+        let table: [Case<'_>; 10] = [
+            (
+                "",
+                &[("NODE__LISTEN", "abc")],
+                "",
+                &["'listen'", "NODE__LISTEN", "'abc': invalid socket address"],
+            ),
             ("nmae = 'x'", &[], "", &["'nmae'", "node.toml", "unknown"]),
             (
                 "[cache]\nlimt = 1",
@@ -387,6 +408,19 @@ mod tests {
             toml::Table::new(),
         );
         assert!(missing.unwrap_err().to_string().contains("no-such.toml"));
+    }
+
+    #[test]
+    fn a_missing_key_is_named_with_how_to_give_it() {
+        #[derive(Debug, Deserialize)]
+        struct Needs {
+            #[expect(dead_code, reason = "only its absence matters")]
+            worker: WorkerId,
+        }
+        let nothing = load_from::<Needs>(None, "NODE", [], toml::Table::new());
+        let error = nothing.unwrap_err().to_string();
+        assert!(error.contains("'worker'"), "{error}");
+        assert!(error.contains("NODE__WORKER"), "{error}");
     }
 
     #[test]
