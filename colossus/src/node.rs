@@ -127,7 +127,6 @@ impl Node {
         bag: BagId,
         debt: Option<OutboxEntry>,
     ) {
-        note_stored(&self.holdings, &self.view, object, Way::Upload);
         if let Some(entry) = debt {
             hint(
                 &self.accept,

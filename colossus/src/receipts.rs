@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::Serialize;
 use shared::{
-    chain::directory::Directory,
-    ids::{ObjectId, StorageBucketId},
+    chain::directory::{Directory, StorageBucket, StorageOperator},
+    ids::{ObjectId, StorageBucketId, WorkerId},
     p2p::{
         identity::NodeIdentity,
         receipt::{Receipt, SignedReceipt},
@@ -37,13 +37,22 @@ pub enum Progress {
     Deleted,
 }
 
-/// Copies known of. There may be more: only what was announced since this node started counts.
+/// Copies known of. There may be more: only what was announced since this node started counts. A worker
+/// counts once, however many of its buckets have the bag: they are one copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Replicated {
-    /// Buckets known to hold the object, this node's included.
+    /// Workers known to hold the object, this node's included.
     pub holders: usize,
-    /// Buckets that must hold it.
+    /// Workers that must hold it, and buckets without one.
     pub of: usize,
+}
+
+/// Who keeps a bucket's copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Keeper {
+    Worker(WorkerId),
+    /// Nobody yet: the bucket waits for an operator.
+    Missing(StorageBucketId),
 }
 
 /// Signs receipts with the node's key.
@@ -93,8 +102,8 @@ pub fn progress(directory: &Directory, object: ObjectId, taken: &Taken) -> Progr
     }
 }
 
-/// Copies among the buckets that must hold the object. `None` while nobody else has announced one:
-/// then this node does not know.
+/// Copies with those who must hold the object. `None` while nobody else has announced one: then this
+/// node does not know.
 pub fn replicated(
     directory: &Directory,
     object: ObjectId,
@@ -103,13 +112,22 @@ pub fn replicated(
 ) -> Option<Replicated> {
     let bag = directory.object(object)?.bag;
     let stored_by = &directory.bags.get(&bag)?.stored_by;
-    let others = stored_by
-        .iter()
-        .filter(|bucket| announced.contains(bucket) && !ours.contains(bucket))
-        .count();
-    (others > 0).then(|| Replicated {
-        holders: others + stored_by.intersection(ours).count(),
-        of: stored_by.len(),
+    let keeper = |bucket: &StorageBucketId| match directory.storage_buckets.get(bucket) {
+        Some(StorageBucket {
+            operator: StorageOperator::Active { worker, .. },
+            ..
+        }) => Keeper::Worker(*worker),
+        _ => Keeper::Missing(*bucket),
+    };
+    let keepers_of = |buckets: &BTreeSet<StorageBucketId>| -> BTreeSet<Keeper> {
+        let theirs = stored_by.iter().filter(|bucket| buckets.contains(bucket));
+        theirs.map(keeper).collect()
+    };
+    let us = keepers_of(ours);
+    let holders = &keepers_of(announced) | &us;
+    (holders.len() > us.len()).then(|| Replicated {
+        holders: holders.len(),
+        of: stored_by.iter().map(keeper).collect::<BTreeSet<_>>().len(),
     })
 }
 
@@ -117,7 +135,7 @@ pub fn replicated(
 mod tests {
     use shared::{
         chain::directory::{Bag, DataObject},
-        ids::{BagId, ChannelId},
+        ids::{AccountId, BagId, ChannelId},
     };
 
     use super::*;
@@ -168,19 +186,35 @@ mod tests {
     }
 
     #[test]
-    fn only_announced_copies_of_the_bags_buckets_count() {
-        // buckets of the bag, ours, announced → holders of how many
+    fn only_announced_copies_of_the_bags_workers_count() {
+        // buckets of the bag, ours, announced → holders of how many; bucket n is worker n / 10's, but
+        // 90 and more are nobody's
         type Case<'a> = (&'a [u64], &'a [u64], &'a [u64], Option<(usize, usize)>);
-        let cases: [Case<'_>; 6] = [
-            (&[0, 1, 2], &[0], &[], None),
-            (&[0, 1, 2], &[0], &[0], None),
-            (&[0, 1, 2], &[0], &[7], None),
-            (&[0, 1, 2], &[0], &[1], Some((2, 3))),
-            (&[0, 1, 2], &[0, 2, 7], &[0, 1, 7], Some((3, 3))),
-            (&[1, 2], &[0], &[1], Some((1, 2))),
+        let cases: [Case<'_>; 8] = [
+            (&[10, 20, 30], &[10], &[], None),
+            (&[10, 20, 30], &[10], &[10], None),
+            (&[10, 20, 30], &[10], &[70], None),
+            (&[10, 20, 30], &[10], &[20], Some((2, 3))),
+            (&[10, 20, 30], &[10, 30, 70], &[10, 20, 70], Some((3, 3))),
+            (&[20, 30], &[10], &[20], Some((1, 2))),
+            // A worker announces one of its buckets, and holds one copy for all of them.
+            (&[10, 11, 20, 21, 30], &[10, 11], &[21, 30], Some((3, 3))),
+            (&[10, 20, 90, 91], &[10], &[20], Some((2, 4))),
         ];
         for (stored_by, ours, announced, expected) in cases {
-            let directory = directory(false, stored_by);
+            let mut directory = directory(false, stored_by);
+            for id in buckets(stored_by).into_iter().filter(|id| id.0 < 90) {
+                let operator = StorageOperator::Active {
+                    worker: WorkerId(id.0 / 10),
+                    transactor: AccountId([0; 32]),
+                    endpoint: None,
+                };
+                let bucket = StorageBucket {
+                    operator,
+                    ..StorageBucket::default()
+                };
+                directory.storage_buckets.insert(id, bucket);
+            }
             let counted = replicated(&directory, OBJECT, &buckets(ours), &buckets(announced));
             assert_eq!(
                 counted.map(|it| (it.holders, it.of)),

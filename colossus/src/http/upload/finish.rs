@@ -8,8 +8,9 @@ use shared::{
 
 use super::{super::errors, admission::Target};
 use crate::{
+    history::Way,
     holdings::Taken,
-    node::{Node, hint, now_ms},
+    node::{Node, hint, note_stored, now_ms},
     scrub::actor::Noted,
 };
 
@@ -31,6 +32,8 @@ pub struct Uploaded {
 /// The bytes are there and verified: makes them durable, records them, and tells everybody.
 pub async fn store(node: &Node, target: &Target, verified: Verified) -> Result<(), ApiError> {
     note_taken(node, target).await?;
+    // Two clients may send one object at once.
+    let was_held = node.holdings.get(target.object).is_some();
     let stored = node
         .holdings
         .store(target.object, verified, target.debt())
@@ -45,6 +48,9 @@ pub async fn store(node: &Node, target: &Target, verified: Verified) -> Result<(
             "scrub",
             &node.metrics,
         );
+    }
+    if !was_held {
+        note_stored(&node.holdings, &node.view, target.object, Way::Upload);
     }
     node.metrics.upload_bytes.inc_by(target.size);
     tracing::debug!(object = %target.object, bucket = %target.bucket, size = target.size, "stored");
