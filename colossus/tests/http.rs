@@ -581,7 +581,13 @@ async fn ids_state_version_status_and_what_is_not_there() {
     )
     .await;
     let deleted = node.http.delete(node.url("files/3")).send().await.unwrap();
-    expect_refusal(deleted, 405, "method-not-allowed", &["DELETE"]).await;
+    assert_eq!(deleted.headers()["allow"], "GET, HEAD, OPTIONS");
+    expect_refusal(deleted, 405, "method-not-allowed", &["DELETE", "GET"]).await;
+    // Watchers ask for the head only.
+    for path in ["status", "version", "state/data"] {
+        let head = node.http.head(node.url(path)).send().await.unwrap();
+        assert_eq!(head.status(), 200, "{path}");
+    }
     let preflight = node
         .http
         .request(reqwest::Method::OPTIONS, node.url("files"))

@@ -141,18 +141,23 @@ fn object() -> Vec<u8> {
 
 fn file_calls(calls: &mut Calls<'_>, host_id: &str) {
     for path in [FILE, OUTBOARD] {
-        calls.get(path, "1", 200);
-        calls.get(path, "1", 206).header("range", "bytes=0-1");
-        calls.get(path, "1", 304).header("if-none-match", "*");
-        calls.get(path, "01", 400);
-        calls
-            .get(path, "1", 403)
-            .header("x-colossus-host-id", host_id);
-        calls.get(path, "9", 404);
-        calls.get(path, "1", 412).header("if-match", "\"other\"");
-        calls.get(path, "1", 416).header("range", "bytes=900000-");
-        for (id, status) in [("1", 200), ("x", 400), ("9", 404)] {
-            calls.add(Method::HEAD, path, id, status);
+        for method in [Method::GET, Method::HEAD] {
+            let mut plain = |id, status| {
+                calls.add(method.clone(), path, id, status);
+            };
+            plain("1", 200);
+            plain("01", 400);
+            plain("9", 404);
+            for (status, header, value) in [
+                (206, "range", "bytes=0-1"),
+                (304, "if-none-match", "*"),
+                (403, "x-colossus-host-id", host_id),
+                (412, "if-match", "\"other\""),
+                (416, "range", "bytes=900000-"),
+            ] {
+                let call = calls.add(method.clone(), path, "1", status);
+                call.header(header, value);
+            }
         }
     }
 }

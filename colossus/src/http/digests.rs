@@ -16,8 +16,8 @@ use crate::{
 /// Adds the routes.
 pub fn routes(service: &mut web::ServiceConfig) {
     service
-        .service(super::get_resource(DIGESTS_ROUTE).route(web::get().to(of_bags)))
-        .service(super::get_resource(BAG_DIGEST_ROUTE).route(web::get().to(of_range)));
+        .service(super::get_resource(DIGESTS_ROUTE).route(super::get_or_head().to(of_bags)))
+        .service(super::get_resource(BAG_DIGEST_ROUTE).route(super::get_or_head().to(of_range)));
 }
 
 #[derive(Deserialize)]

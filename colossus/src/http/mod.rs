@@ -16,7 +16,7 @@
 //! | [`errors`] | how errors of the rooms below become answers |
 
 use actix_web::{
-    HttpResponse,
+    HttpResponse, ResponseError as _,
     http::{Method, header},
     middleware::DefaultHeaders,
     web,
@@ -43,25 +43,25 @@ pub fn routes(service: &mut web::ServiceConfig) {
             web::resource(api::UPLOAD_ROUTE)
                 .route(web::post().to(upload::upload))
                 .route(preflight())
-                .default_service(web::to(method_not_allowed)),
+                .default_service(only("POST, OPTIONS")),
         )
         .service(
             get_resource(api::UPLOAD_PREFLIGHT_ROUTE)
-                .route(web::get().to(upload::preflight::preflight)),
+                .route(get_or_head().to(upload::preflight::preflight)),
         )
         .configure(tus::routes)
         .service(get_resource(api::FILE_ROUTE).route(get_or_head().to(download::file)))
         .service(get_resource(api::OUTBOARD_ROUTE).route(get_or_head().to(download::outboard)))
-        .service(get_resource(api::RECEIPT_ROUTE).route(web::get().to(receipt::receipt)))
-        .service(get_resource(api::HELD_OBJECTS_ROUTE).route(web::get().to(state::objects)))
+        .service(get_resource(api::RECEIPT_ROUTE).route(get_or_head().to(receipt::receipt)))
+        .service(get_resource(api::HELD_OBJECTS_ROUTE).route(get_or_head().to(state::objects)))
         .service(
             get_resource(api::HELD_OBJECTS_OF_BAG_ROUTE)
-                .route(web::get().to(state::objects_of_bag)),
+                .route(get_or_head().to(state::objects_of_bag)),
         )
         .configure(digests::routes)
-        .service(get_resource(api::STATE_DATA_ROUTE).route(web::get().to(state::data)))
-        .service(get_resource(api::VERSION_ROUTE).route(web::get().to(status::version)))
-        .service(get_resource(api::STATUS_ROUTE).route(web::get().to(status::status)))
+        .service(get_resource(api::STATE_DATA_ROUTE).route(get_or_head().to(state::data)))
+        .service(get_resource(api::VERSION_ROUTE).route(get_or_head().to(status::version)))
+        .service(get_resource(api::STATUS_ROUTE).route(get_or_head().to(status::status)))
         .configure(|service| openapi::routes(service, get_resource, openapi::DOCUMENT))
         .default_service(web::to(no_such_route));
 }
@@ -79,7 +79,7 @@ pub fn open_cors() -> DefaultHeaders {
 fn get_resource(pattern: &str) -> actix_web::Resource {
     web::resource(pattern)
         .route(preflight())
-        .default_service(web::to(method_not_allowed))
+        .default_service(only("GET, HEAD, OPTIONS"))
 }
 
 fn get_or_head() -> actix_web::Route {
@@ -107,7 +107,17 @@ async fn no_such_route(request: actix_web::HttpRequest) -> Result<HttpResponse, 
     Err(ApiError::new(ErrorKind::NotFound, message))
 }
 
-async fn method_not_allowed(request: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
-    let message = format!("'{}' does not take {}", request.path(), request.method());
-    Err(ApiError::new(ErrorKind::MethodNotAllowed, message))
+/// The answer to a method that a resource does not take: it takes those of `allow`.
+fn only(allow: &'static str) -> actix_web::Route {
+    web::to(move |request: actix_web::HttpRequest| async move {
+        let message = format!(
+            "'{}' does not take {}: it takes {allow}",
+            request.path(),
+            request.method()
+        );
+        let mut answer = ApiError::new(ErrorKind::MethodNotAllowed, message).error_response();
+        let allow = header::HeaderValue::from_static(allow);
+        answer.headers_mut().insert(header::ALLOW, allow);
+        answer
+    })
 }

@@ -297,13 +297,14 @@ impl Drop for Timing {
             .count(route, &self.method, self.status, seconds, self.sent);
         self.meters.telemetry.in_flight.dec();
         let Some(line) = &self.line else { return };
-        let (id, path, peer) = (&self.id, line.uri.path(), line.peer);
+        let (id, path) = (&self.id, line.uri.path());
+        let peer = line.peer.map(tracing::field::display);
         let id = id.to_str().unwrap_or_default();
         let (method, status, bytes) = (&self.method, self.status.as_u16(), self.sent);
         if status >= 500 {
-            tracing::warn!(target: "http", id, %method, path, status, bytes, seconds, ?peer, "request failed");
+            tracing::warn!(target: "http", id, %method, path, status, bytes, seconds, peer, "request failed");
         } else {
-            tracing::debug!(target: "http", id, %method, path, status, bytes, seconds, ?peer, "request");
+            tracing::debug!(target: "http", id, %method, path, status, bytes, seconds, peer, "request");
         }
     }
 }

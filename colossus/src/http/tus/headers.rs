@@ -79,13 +79,15 @@ pub fn needed_bytes(request: &HttpRequest, name: &str) -> Result<u64, ApiError> 
 
 /// The request must be of the version spoken here.
 pub fn check_version(request: &HttpRequest) -> Result<(), ApiError> {
-    let version = text(request, TUS_RESUMABLE)?.unwrap_or_default();
-    if version == VERSION {
+    let version = text(request, TUS_RESUMABLE)?;
+    if version == Some(VERSION) {
         return Ok(());
     }
-    let shown: String = version.chars().take(40).collect();
-    let message =
-        format!("the header 'Tus-Resumable' is '{shown}', and this node speaks {VERSION}");
+    let is = match version {
+        None => "missing".to_owned(),
+        Some(other) => format!("'{}'", other.chars().take(40).collect::<String>()),
+    };
+    let message = format!("the header 'Tus-Resumable' is {is}: send '{VERSION}'");
     Err(ApiError::new(ErrorKind::PreconditionFailed, message))
 }
 
