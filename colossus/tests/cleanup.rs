@@ -378,7 +378,7 @@ async fn in_manual_mode_the_operator_sees_the_plan_and_applies_it() {
     let (chain, nodes) = nodes_with_an_object(3, b"by hand", manual).await;
     let node = &nodes[0];
     let text = stdout(&colossus(node, &["cleanup", "plan"]).await);
-    assert!(text.contains("0 objects, 0 bytes, may go"), "{text}");
+    assert!(text.contains("0 objects, 0 B, may go"), "{text}");
     reassign(&chain, &[], &[1]);
     eventually_kept(node, "approval").await;
     let text = stdout(&colossus(node, &["cleanup", "plan"]).await);

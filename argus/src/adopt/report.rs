@@ -147,7 +147,7 @@ impl fmt::Display for Report {
             true => "to be read, and adopted if their hash is right",
             false => "adopted",
         };
-        let bytes = ByteSize(self.adopted_bytes);
+        let bytes = ByteSize(self.adopted_bytes).rounded();
         writeln!(f, "{:>8}  {adopted} ({bytes})", self.adopted)?;
         writeln!(f, "{:>8}  in the cache already", self.already_here)?;
         for heading in Outcome::STAY {

@@ -88,7 +88,10 @@ async fn stats(admin: &Admin, json: bool) -> anyhow::Result<()> {
 
 /// What people look at.
 fn table(stats: &CacheStats, sources: &[SourceState]) -> String {
-    let (bytes, limit) = (ByteSize(stats.bytes), ByteSize(stats.bytes_max));
+    let (bytes, limit) = (
+        ByteSize(stats.bytes).rounded(),
+        ByteSize(stats.bytes_max).rounded(),
+    );
     let row = |name: &str, value: String| [name.to_owned(), value];
     let mut out = text::columns(&[
         row("objects kept", stats.objects.to_string()),
@@ -105,7 +108,7 @@ fn table(stats: &CacheStats, sources: &[SourceState]) -> String {
             source.root.clone(),
             source.circuit.clone(),
             format!("{} ms", source.latency_ms),
-            ByteSize(source.bytes_per_s).to_string(),
+            ByteSize(source.bytes_per_s).rounded(),
             source.in_flight.to_string(),
         ]
     };
@@ -169,7 +172,13 @@ mod tests {
             in_flight: 2,
         };
         let text = table(&stats, &[source]);
-        for part in ["2MiB of 1GiB", "http://store:3333/", "open", "12 ms", "5MB"] {
+        for part in [
+            "2.0 MiB of 1.0 GiB",
+            "http://store:3333/",
+            "open",
+            "12 ms",
+            "4.8 MiB",
+        ] {
             assert!(text.contains(part), "{part} is missing in:\n{text}");
         }
         assert!(!table(&stats, &[]).contains("source"));

@@ -12,22 +12,30 @@ use crate::config::Config;
 
 /// The flags of the node.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = cli::CONFIGURATION)]
 pub struct Flags {
     #[command(flatten)]
     node: NodeFlags,
     #[command(flatten)]
     chain: ChainFlags,
-    /// Worker of the distribution group.
-    #[arg(long, global = true)]
+    /// Id of your worker in the distribution working group (worker); the only key without a default.
+    #[arg(long, global = true, value_name = "ID")]
     worker: Option<String>,
-    /// Buckets to serve, as family:index; all of the worker's if absent.
-    #[arg(long, value_delimiter = ',', global = true)]
+    /// Buckets to serve, as in 0:0,0:1 (family:index); all of the worker's if absent (buckets).
+    #[arg(long, value_delimiter = ',', global = true, value_name = "IDS")]
     buckets: Vec<String>,
-    /// Bytes the cache may take, as in 100GiB.
-    #[arg(long, global = true)]
+    /// Bytes of disk that the cache may take, as in 100GiB (cache.limit).
+    #[arg(long, global = true, value_name = "SIZE")]
     cache_limit: Option<String>,
-    /// Secret URI of the account that signs; better given by file or environment.
-    #[arg(long, env = "ACCOUNT_URI", hide_env_values = true, global = true)]
+    /// Secret URI of the account that signs transactions: a phrase or a seed (keys.uri). Others on this
+    /// machine can read a flag: better give the variable, or keys.uri_file.
+    #[arg(
+        long,
+        env = "ACCOUNT_URI",
+        hide_env_values = true,
+        global = true,
+        value_name = "URI"
+    )]
     account_uri: Option<String>,
 }
 

@@ -37,9 +37,20 @@ mod status;
 
 use flags::Flags;
 
+/// What a newcomer does first.
+const EXAMPLES: &str = "\
+A key of the configuration may be given in the file, as the variable ARGUS__SECTION__KEY, or as a flag;
+the later wins. `config print --worker 0` lists all keys with their defaults.
+
+Examples:
+  argus doctor --config /etc/argus.toml          is everything in order?
+  argus serve --config /etc/argus.toml           run the node
+  argus cache stats --config /etc/argus.toml     what does it keep?
+  argus leader create-bucket-family              a transaction of the group's lead";
+
 /// The edge cache of a distribution worker: serves media objects, every byte verified.
 #[derive(Debug, Parser)]
-#[command(name = "argus", version)]
+#[command(name = "argus", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -92,7 +103,10 @@ impl Command {
                 generate::completions(program, Arguments::command(), shell)
             }
             (Self::Man, _) => generate::man(program, Arguments::command()),
-            (Self::Node(command), _) => told(command.run()),
+            (Self::Node(command), loaded) => {
+                let config = loaded.ok().map(|loaded| loaded.config.operator);
+                told(command.run(config.as_ref()))
+            }
             (Self::Cache(cache::CacheCommand::Replay(replay)), _) => told(replay.run()),
             (Self::Leader(command), Ok(loaded)) => command.run(&loaded.config),
             (Self::Operator(command), Ok(loaded)) => command.run(&loaded.config),

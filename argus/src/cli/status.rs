@@ -61,7 +61,7 @@ fn table(said: &Value) -> String {
         }
         other => other.to_string(),
     };
-    let bytes = |value: &Value| ByteSize(value.as_u64().unwrap_or(0)).to_string();
+    let bytes = |value: &Value| ByteSize(value.as_u64().unwrap_or(0)).rounded();
     let chain = &status["queryNodeStatus"];
     let mut rows = vec![
         ("version", text_of(&status["version"])),
@@ -116,7 +116,12 @@ mod tests {
             ] },
         });
         let table = table(&said);
-        for part in ["0:0, 0:3", "5 (2KiB of 0B)", "failing\n", "chain: no block"] {
+        for part in [
+            "0:0, 0:3",
+            "5 (2.0 KiB of 0 B)",
+            "failing\n",
+            "chain: no block",
+        ] {
             assert!(table.contains(part), "{part} is missing in:\n{table}");
         }
         assert!(!table.contains("running"), "{table}");

@@ -146,7 +146,7 @@ const HEADINGS: [&str; 6] = [
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = ByteSize(self.adopted_bytes);
+        let bytes = ByteSize(self.adopted_bytes).rounded();
         let adopted = match self.dry_run {
             true => "to be read, and adopted if their hash is right",
             false => "adopted",
@@ -204,7 +204,7 @@ mod tests {
         assert!(report.has_bad());
         let text = report.to_string();
         for line in [
-            "       1  adopted (1MiB)",
+            "       1  adopted (1.0 MiB)",
             "       1  of them to be accepted",
             "      12  unknown to the chain",
             "and 2 more",

@@ -134,7 +134,7 @@ fn table(plan: &Page) -> String {
         };
         rows.push([
             line.object.to_string(),
-            ByteSize(line.bytes).to_string(),
+            ByteSize(line.bytes).rounded(),
             decision.to_owned(),
             line.reason.word().to_owned(),
             line.because.clone(),
@@ -147,7 +147,8 @@ fn table(plan: &Page) -> String {
     for (decision, word) in [(Decision::Remove, "may go"), (Decision::Keep, "are kept")] {
         let lines = plan.lines.iter().filter(|line| line.decision == decision);
         let (count, bytes) = lines.fold((0, 0), |(n, bytes), line| (n + 1, bytes + line.bytes));
-        text += &format!("{count} objects, {bytes} bytes, {word}");
+        let bytes = ByteSize(bytes).rounded();
+        text += &format!("{count} objects, {bytes}, {word}");
         text += match decision {
             Decision::Remove => "\n",
             Decision::Keep => " although they are not owed\n",
@@ -193,11 +194,11 @@ mod tests {
         };
         let text = table(&plan);
         let expected = "\
-OBJECT  SIZE  PLAN    REASON    WHY
-7       2KiB  remove  approval  deleted on chain
-12      2KiB  keep    grace     moved
-1 objects, 2048 bytes, may go
-1 objects, 2048 bytes, are kept although they are not owed
+OBJECT  SIZE     PLAN    REASON    WHY
+7       2.0 KiB  remove  approval  deleted on chain
+12      2.0 KiB  keep    grace     moved
+1 objects, 2.0 KiB, may go
+1 objects, 2.0 KiB, are kept although they are not owed
 nothing is removed now: it is too early
 ";
         assert_eq!(text, expected);

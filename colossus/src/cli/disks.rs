@@ -1,12 +1,16 @@
-//! `colossus disks`: the directories of objects as the list beside the index knows them, and giving
-//! one up.
+//! `colossus disks`: the directories of objects as the list beside the index knows them, giving one up,
+//! and the running node's read-only mode.
 
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use serde_json::Value;
 use shared::{
     blob::{BlobError, BlobStore, Registry},
-    cli::{self, Settings},
+    cli::{
+        self, Settings,
+        admin::{Admin, AdminError},
+    },
     supervise::Exit,
 };
 
@@ -17,6 +21,12 @@ use crate::config::Config;
 pub enum DisksCommand {
     /// Lists the directories that belong to this node. Exit code 1 if one is not there.
     List,
+    /// Switches read-only mode of the running node on or off: nothing is written, what is held is
+    /// served. A restart switches it off; disk.read_only in the configuration lasts.
+    ReadOnly {
+        /// Which.
+        switch: Switch,
+    },
     /// Gives a directory up: the node does not wait for what it held any more, drops that from the
     /// index, and fetches again from other nodes what it owes. Objects that only this directory had
     /// are lost. The node must not run.
@@ -24,6 +34,15 @@ pub enum DisksCommand {
         /// The directory, as the list names it.
         dir: PathBuf,
     },
+}
+
+/// `on` or `off`.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Switch {
+    /// Writes nothing.
+    On,
+    /// Writes, unless the configuration or the disks say otherwise.
+    Off,
 }
 
 /// Why a directory is not given up.
@@ -49,6 +68,15 @@ impl DisksCommand {
                 Ok(false) => Exit::Failed,
                 Err(error) => cli::fail(Config::PROGRAM, Exit::Failed, &error),
             },
+            Self::ReadOnly { switch } => {
+                match actix::System::new().block_on(read_only(config, switch)) {
+                    Ok(said) => {
+                        println!("{said}");
+                        Exit::Stopped
+                    }
+                    Err(error) => cli::fail(Config::PROGRAM, Exit::Failed, &error),
+                }
+            }
             Self::Forget { dir } => match forget(config, &dir) {
                 Ok(()) => {
                     println!("{} is given up", dir.display());
@@ -58,6 +86,17 @@ impl DisksCommand {
             },
         }
     }
+}
+
+/// Asks the running node for it; says how it is then.
+async fn read_only(config: &Config, switch: Switch) -> Result<String, AdminError> {
+    let path = format!("/disk/read-only?on={}", matches!(switch, Switch::On));
+    let admin = Admin::of(config.admin.listen)?;
+    let standing: Value = admin.post(&path, &()).await?;
+    Ok(match standing["readOnly"].as_str() {
+        Some(why) => format!("read-only: {why}"),
+        None => "writable".to_owned(),
+    })
 }
 
 fn list(config: &Config) -> Result<bool, BlobError> {

@@ -5,7 +5,7 @@
 //! | [`flags`] | flags above environment and file |
 //! | [`reference`] | the reference server's names: translated, or answered with what replaces them |
 //! | [`serve`] | runs the node |
-//! | [`cleanup`], [`object`] | ask the running node by its admin port |
+//! | [`cleanup`], [`object`], [`scrub`] | ask the running node by its admin port |
 //! | [`status`], [`doctor`] | ask the running node, look at everything around it |
 //! | [`adopt`], [`check`], [`disks`], [`rebuild_index`] | look after a data directory while no node runs |
 //!
@@ -37,14 +37,26 @@ mod flags;
 mod object;
 mod rebuild_index;
 mod reference;
+mod scrub;
 mod serve;
 mod status;
 
 use flags::Flags;
 
+/// What a newcomer does first.
+const EXAMPLES: &str = "\
+A key of the configuration may be given in the file, as the variable COLOSSUS__SECTION__KEY, or as a flag;
+the later wins. `config print --worker 0` lists all keys with their defaults.
+
+Examples:
+  colossus doctor --config /etc/colossus.toml         is everything in order?
+  colossus serve --config /etc/colossus.toml          run the node
+  colossus status --config /etc/colossus.toml         how is it?
+  colossus adopt /data/uploads --dry-run --worker 3   what of a reference node's files would be kept?";
+
 /// Colossus, the storage node.
 #[derive(Debug, Parser)]
-#[command(name = "colossus", version, about)]
+#[command(name = "colossus", version, about, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -68,7 +80,7 @@ enum Command {
     /// Verifies everything in the data directory, and changes nothing. The node must not run. Exit
     /// code 1 if anything is damaged.
     Check,
-    /// The directories of objects, and giving one up.
+    /// The directories of objects, giving one up, and read-only mode.
     #[command(subcommand)]
     Disks(disks::DisksCommand),
     /// What the running node holds and does not owe, and letting go of it.
@@ -77,6 +89,9 @@ enum Command {
     /// One object, as the running node knows it.
     #[command(subcommand)]
     Object(object::ObjectCommand),
+    /// The running node's verification of all it holds: how it goes, and steering it.
+    #[command(subcommand)]
+    Scrub(scrub::ScrubCommand),
     /// Makes the index again from the files and the chain; before that, if asked to, takes over an object
     /// store whose directories here are lost. The node must not run.
     RebuildIndex(rebuild_index::Args),
@@ -109,6 +124,7 @@ impl Command {
             (Self::Disks(command), Ok(loaded)) => command.run(&loaded.config),
             (Self::Cleanup(command), Ok(loaded)) => command.run(&loaded.config),
             (Self::Object(command), Ok(loaded)) => command.run(&loaded.config),
+            (Self::Scrub(command), Ok(loaded)) => command.run(&loaded.config),
             (Self::RebuildIndex(args), Ok(loaded)) => rebuild_index::run(args, &loaded.config),
             (Self::Config(command), Ok(loaded)) => command.run(&loaded),
         }

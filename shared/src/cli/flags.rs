@@ -3,28 +3,41 @@
 
 use std::path::PathBuf;
 
+/// Above the flags of the configuration in every help text, so that a command's own stand alone.
+pub const CONFIGURATION: &str = "Configuration (defaults: config print)";
+
 /// What every node takes.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = CONFIGURATION)]
 pub struct NodeFlags {
-    /// Configuration file (TOML).
-    #[arg(long, global = true)]
+    /// Configuration file (TOML); environment and flags stand above it.
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Directory of everything the node keeps.
-    #[arg(long, global = true)]
+    /// Directory of everything the node keeps (data_dir).
+    #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<String>,
-    /// Address of the public interface, as in 0.0.0.0:8080.
-    #[arg(long, global = true)]
+    /// Address of the public interface, as in 0.0.0.0:8080 (http.listen).
+    #[arg(long, global = true, value_name = "ADDRESS")]
     pub listen: Option<String>,
-    /// Address of metrics and health, as in 127.0.0.1:9090.
-    #[arg(long, global = true)]
+    /// Address of metrics, health and what commands ask the running node, as in 127.0.0.1:9090
+    /// (admin.listen).
+    #[arg(long, global = true, value_name = "ADDRESS")]
     pub admin_listen: Option<String>,
 }
 
 /// What a node takes that follows the chain.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = CONFIGURATION)]
 pub struct ChainFlags {
-    /// WebSocket endpoints of the chain, separated by commas or given several times.
-    #[arg(long, alias = "chain", global = true, value_delimiter = ',')]
+    /// WebSocket endpoints of the chain, as in ws://127.0.0.1:9944, separated by commas or given
+    /// several times (chain.endpoints).
+    #[arg(
+        long,
+        alias = "chain",
+        global = true,
+        value_delimiter = ',',
+        value_name = "URL"
+    )]
     pub api_url: Vec<String>,
 }
 

@@ -12,7 +12,7 @@
 //!
 //! A node's `cli_main` is then one `match` over its sub-commands.
 
-use std::{error::Error, ffi::OsString, fmt::Display, path::Path, process::ExitCode};
+use std::{error::Error, ffi::OsString, path::Path, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use serde::{Serialize, de::DeserializeOwned};
@@ -29,7 +29,7 @@ pub mod generate;
 pub mod reference;
 pub mod text;
 
-pub use flags::{ChainFlags, NodeFlags, Overrides};
+pub use flags::{CONFIGURATION, ChainFlags, NodeFlags, Overrides};
 
 /// A node's configuration as its command line knows it.
 pub trait Settings: Serialize + DeserializeOwned {
@@ -138,7 +138,7 @@ pub fn main<P: Parser, C: Settings>(
 }
 
 /// Starts logging, allows as many open files as there may be, and runs the node until it ends: with `block_on` of the node's runtime.
-pub fn serve<E: Display>(
+pub fn serve<E: AsRef<dyn Error + Send + Sync>>(
     program: &str,
     log: &LogConfig,
     block_on: impl FnOnce() -> Result<Exit, E>,
@@ -149,8 +149,7 @@ pub fn serve<E: Display>(
     let open_files_max = supervise::allow_many_files();
     tracing::debug!(open_files_max, "starting");
     block_on().unwrap_or_else(|error| {
-        // anyhow's `#` shows the causes, too.
-        tracing::error!("{error:#}");
+        tracing::error!("{}", with_causes(error.as_ref()));
         Exit::Failed
     })
 }
@@ -161,13 +160,13 @@ pub fn fail(program: &str, exit: Exit, error: &dyn Error) -> Exit {
     exit
 }
 
-/// The error and its causes in one line; a cause that the line ends with already is not repeated.
+/// The error and its causes in one line; a cause that the line has already is not repeated.
 pub fn with_causes(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
-        if !line.ends_with(&text) {
+        if !line.contains(&text) {
             line = format!("{line}: {text}");
         }
         cause = error.source();
@@ -185,6 +184,8 @@ mod tests {
         Outer(#[source] Box<Layered>),
         #[error("the middle says: {0}")]
         Middle(#[source] Box<Layered>),
+        #[error("{0} is the end; try again")]
+        WithRemedy(#[source] Box<Layered>),
         #[error("the inner")]
         Inner,
     }
@@ -194,6 +195,8 @@ mod tests {
         let middle = Layered::Middle(Box::new(Layered::Inner));
         let outer = Layered::Outer(Box::new(middle));
         assert_eq!(with_causes(&outer), "the outer: the middle says: the inner");
+        let remedied = Layered::WithRemedy(Box::new(Layered::Inner));
+        assert_eq!(with_causes(&remedied), "the inner is the end; try again");
     }
 
     #[derive(Debug, Parser)]
