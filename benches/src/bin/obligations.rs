@@ -11,7 +11,8 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
 use colossus::{
     holdings::Holdings,
     obligations::core::{Round, Scene},
@@ -42,19 +43,57 @@ const QUESTIONS: u64 = 100_000;
 /// Objects that one step of a full comparison looks at, as in the node.
 const LOOK_AT_ONCE: usize = 2_000;
 
+/// What a million obligations cost a storage node: memory per object, time to start again from disk,
+/// work per block. Prints a table; nothing is asserted. What it writes on disk goes to TMPDIR, and is
+/// removed.
+#[derive(Debug, Parser)]
+#[command(name = "obligations")]
+struct Arguments {
+    #[command(subcommand)]
+    step: Option<Step>,
+}
+
+/// One measurement: what this program starts itself with.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+enum Step {
+    /// The directory, grown event by event.
+    #[command(hide = true)]
+    Grow { objects: u64, per_bag: u64 },
+    /// A directory is written to a file,
+    #[command(hide = true)]
+    Keep { objects: u64, file: PathBuf },
+    /// and read from it.
+    #[command(hide = true)]
+    Resume { file: PathBuf },
+    /// The table of held objects is written,
+    #[command(hide = true)]
+    Fill { objects: u64, dir: PathBuf },
+    /// opened,
+    #[command(hide = true)]
+    Open { dir: PathBuf },
+    /// and counted in the digests of bags.
+    #[command(hide = true)]
+    Count {
+        objects: u64,
+        per_bag: u64,
+        dir: PathBuf,
+    },
+}
+
 fn main() -> Result<()> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => all(),
-        ["grow", objects, per_bag] => grow(objects.parse()?, per_bag.parse()?),
-        ["keep", objects, file] => keep(objects.parse()?, Path::new(file)),
-        ["resume", file] => resume(Path::new(file)),
-        ["fill", objects, dir] => fill(objects.parse()?, Path::new(dir)),
-        ["open", dir] => open(Path::new(dir)),
-        ["count", objects, per_bag, dir] => {
-            count(objects.parse()?, per_bag.parse()?, Path::new(dir))
-        }
-        _ => bail!("give no arguments: {args:?} are for the program itself"),
+    match Arguments::parse().step {
+        None => all(),
+        Some(Step::Grow { objects, per_bag }) => grow(objects, per_bag),
+        Some(Step::Keep { objects, file }) => keep(objects, &file),
+        Some(Step::Resume { file }) => resume(&file),
+        Some(Step::Fill { objects, dir }) => fill(objects, &dir),
+        Some(Step::Open { dir }) => open(&dir),
+        Some(Step::Count {
+            objects,
+            per_bag,
+            dir,
+        }) => count(objects, per_bag, &dir),
     }
 }
 
