@@ -63,6 +63,16 @@ pub enum PrefetchResult {
 }
 
 impl PrefetchResult {
+    const ALL: [Self; 7] = [
+        Self::Fetched,
+        Self::Here,
+        Self::TooLarge,
+        Self::Busy,
+        Self::NoRoom,
+        Self::Failed,
+        Self::Forgotten,
+    ];
+
     fn word(self) -> &'static str {
         match self {
             Self::Fetched => "fetched",
@@ -128,17 +138,25 @@ impl Metrics {
             registry.register(Box::new(metric.clone()))?;
             Ok(metric)
         }
-        let counters = |name: &str, help: &str, label: &str| {
-            kept(
-                registry,
-                IntCounterVec::new(Opts::new(name, help), &[label]),
-            )
+        // Each at 0 from the start: nobody sees a rise of a series that was not there before.
+        let counters = |name: &str, help: &str, label: &str, words: &[&str]| {
+            let vec = IntCounterVec::new(Opts::new(name, help), &[label]);
+            let vec = kept(registry, vec)?;
+            for word in words {
+                vec.with_label_values(&[word]);
+            }
+            Ok::<_, prometheus::Error>(vec)
         };
         let gauge = |name: &str, help: &str| kept(registry, IntGauge::new(name, help));
         let limit = gauge("edge_cache_limit_bytes", "Bytes the cache may take")?;
         limit.set(i64::try_from(limit_bytes).unwrap_or(i64::MAX));
         let counter = |name: &str, help: &str| kept(registry, IntCounter::new(name, help));
-        let requests = counters("edge_cache_requests_total", "Requests for assets", "result")?;
+        let requests = counters(
+            "edge_cache_requests_total",
+            "Requests for assets",
+            "result",
+            &[],
+        )?;
         let by_result = |result: CacheResult| requests.with_label_values(&[result.word()]);
         Ok(Self {
             requests: CacheResult::ALL.map(by_result).into(),
@@ -161,36 +179,47 @@ impl Metrics {
                 "Objects whose last extents made room for others",
             )?,
             fills_in_progress: gauge("edge_fills_in_progress", "Objects being filled")?,
-            fills: counters("edge_fills_total", "Fills ended", "outcome")?,
+            fills: counters(
+                "edge_fills_total",
+                "Fills ended",
+                "outcome",
+                &["complete", "stopped", "no-room", "ahead", "failed"],
+            )?,
             prefetches: counters(
                 "edge_prefetches_total",
                 "Beginnings of newly accepted objects",
                 "result",
+                &PrefetchResult::ALL.map(PrefetchResult::word),
             )?,
             origin_bytes: counters(
                 "edge_origin_bytes_total",
                 "Bytes received from sources",
                 "kind",
+                &["data", "outboard"],
             )?,
             source_failures: counters(
                 "edge_source_failures_total",
                 "Failed requests to sources",
                 "reason",
+                &["failed", "stalled", "slow", "lied", "not-held"],
             )?,
             bad_groups: counters(
                 "edge_bad_groups_total",
                 "Groups refused because their hash is wrong",
                 "from",
+                &["source", "disk"],
             )?,
             hedges: counters(
                 "edge_hedges_total",
                 "Extents for which a second source was asked, by who was first",
                 "winner",
+                &["first", "second"],
             )?,
             messages_dropped: counters(
                 "edge_messages_dropped_total",
                 "Messages dropped at a full mailbox",
                 "message",
+                &["room", "touched", "purge"],
             )?,
         })
     }
@@ -203,5 +232,30 @@ impl Metrics {
     /// Counts an answered request.
     pub fn request(&self, result: CacheResult) {
         self.requests[result as usize].inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_series_is_there_from_the_start() {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry, 1).unwrap();
+        let series = || {
+            let families = registry.gather();
+            let count = families.iter().map(|family| family.get_metric().len());
+            count.sum::<usize>()
+        };
+        let before = series();
+        assert_eq!(before, 11 + 6 + 5 + 7 + 2 + 5 + 2 + 2 + 3);
+        for result in PrefetchResult::ALL {
+            metrics.prefetch(result);
+        }
+        for result in CacheResult::ALL {
+            metrics.request(result);
+        }
+        assert_eq!(series(), before, "no word was forgotten");
     }
 }
