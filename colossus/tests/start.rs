@@ -45,6 +45,17 @@ fn a_start_that_fails_says_why_and_panics_nowhere() {
     assert!(matches!(error, StartError::Listen { .. }), "{error}");
     let error = failed(|config| config.admin.listen = address);
     assert!(matches!(error, StartError::Listen { .. }), "{error}");
+    let error = failed(|config| {
+        config.p2p.enabled = true;
+        config.p2p.listen = vec![
+            format!("/ip4/127.0.0.1/tcp/{}", address.port())
+                .parse()
+                .unwrap(),
+        ];
+    });
+    let text = error.to_string();
+    assert!(matches!(error, StartError::Network(_)), "{text}");
+    assert!(text.contains("in use"), "{text}");
     let nowhere = PathBuf::from("/nowhere/at/all.pem");
     let error = failed(|config| {
         config.http.tls = Some(TlsFiles {

@@ -96,7 +96,8 @@ pub fn start(
             .listen_on(address.clone())
             .map_err(|cause| StartError::Listen {
                 address: address.clone(),
-                cause: cause.to_string(),
+                // Its own text is empty: the system's is a cause.
+                cause: shared::cli::with_causes(&cause),
             })?;
     }
     let gate = Gate::new(Limits::default());

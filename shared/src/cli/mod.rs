@@ -166,7 +166,9 @@ pub fn with_causes(error: &dyn Error) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
-        if !line.contains(&text) {
+        if line.is_empty() {
+            line = text;
+        } else if !line.contains(&text) {
             line = format!("{line}: {text}");
         }
         cause = error.source();
@@ -184,6 +186,8 @@ mod tests {
         Outer(#[source] Box<Layered>),
         #[error("the middle says: {0}")]
         Middle(#[source] Box<Layered>),
+        #[error("")]
+        Silent(#[source] Box<Layered>),
         #[error("{0} is the end; try again")]
         WithRemedy(#[source] Box<Layered>),
         #[error("the inner")]
@@ -195,6 +199,8 @@ mod tests {
         let middle = Layered::Middle(Box::new(Layered::Inner));
         let outer = Layered::Outer(Box::new(middle));
         assert_eq!(with_causes(&outer), "the outer: the middle says: the inner");
+        let silent = Layered::Silent(Box::new(Layered::Inner));
+        assert_eq!(with_causes(&silent), "the inner");
         let remedied = Layered::WithRemedy(Box::new(Layered::Inner));
         assert_eq!(with_causes(&remedied), "the inner is the end; try again");
     }
