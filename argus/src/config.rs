@@ -197,6 +197,9 @@ pub struct CacheConfig {
     pub ram_limit: ByteSize,
     /// Bytes of each object that are kept in memory, from its start; 16MiB at most.
     pub ram_object_max: ByteSize,
+    /// Bytes of files that are sent from the page cache without a copy in the process; such a file as a whole
+    /// counts. The kernel's tables take two thousandths of it at most. 0: none.
+    pub mapped_limit: ByteSize,
 }
 
 impl Default for CacheConfig {
@@ -212,6 +215,7 @@ impl Default for CacheConfig {
             flush_every: TimeSpan::from_secs(5),
             ram_limit: ByteSize(256 << 20),
             ram_object_max: ByteSize(1 << 20),
+            mapped_limit: ByteSize(64 << 30),
         }
     }
 }

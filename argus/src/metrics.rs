@@ -93,6 +93,8 @@ pub struct Metrics {
     requests: Vec<IntCounter>,
     /// Bytes in memory.
     pub ram_bytes: IntGauge,
+    /// Bytes of files that are sent without a copy.
+    pub mapped_bytes: IntGauge,
     /// Bytes in memory that fills verified last.
     pub recent_bytes: IntGauge,
     /// Objects whose first bytes were loaded into memory.
@@ -161,6 +163,10 @@ impl Metrics {
         Ok(Self {
             requests: CacheResult::ALL.map(by_result).into(),
             ram_bytes: gauge("edge_ram_bytes", "Bytes of objects in memory")?,
+            mapped_bytes: gauge(
+                "edge_mapped_bytes",
+                "Bytes of files that are sent from the page cache without a copy; no memory of the process",
+            )?,
             recent_bytes: gauge(
                 "edge_recent_bytes",
                 "Bytes in memory that fills verified last, for those who follow them",

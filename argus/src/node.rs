@@ -12,7 +12,10 @@ use shared::{
         follower::{Follower, FollowerOptions, StatusMetrics},
     },
     config::Secret,
-    serve::server::{PublicServer, tls::TlsError},
+    serve::{
+        pages::PagesLimit,
+        server::{PublicServer, tls::TlsError},
+    },
     supervise::Watchdog,
     telemetry::{AdminServer, Health, RequestTelemetry},
 };
@@ -136,6 +139,7 @@ impl Node {
             catalog: catalog.clone(),
             open,
             ram: RamTier::new(ram_limit, ram_object_max, metrics.clone()),
+            pages: PagesLimit::new(config.cache.mapped_limit.0, metrics.mapped_bytes.clone()),
             keeper: keeper.clone(),
             fetching,
             pass_through: Arc::new(Semaphore::new(config.fill.pass_through_max)),

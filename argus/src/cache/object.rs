@@ -13,7 +13,7 @@ use std::{
 
 use parking_lot::RwLock;
 use shared::{
-    serve,
+    serve::{self, pages::PagesSlot},
     verified::{GROUP_LEN, Layout, Present, Run},
 };
 
@@ -60,6 +60,7 @@ pub struct Object {
     media_type: OnceLock<&'static str>,
     hit: OnceLock<serve::Head>,
     ram: Slot,
+    pages: PagesSlot,
     leases: AtomicI64,
     touched_s: AtomicU64,
 }
@@ -85,6 +86,7 @@ impl Object {
             media_type: OnceLock::new(),
             hit: OnceLock::new(),
             ram: Slot::default(),
+            pages: PagesSlot::default(),
             leases: AtomicI64::new(0),
             touched_s: AtomicU64::new(0),
         }
@@ -145,6 +147,11 @@ impl Object {
     /// Its place in the memory tier.
     pub fn ram(&self) -> &Slot {
         &self.ram
+    }
+
+    /// Where its data file keeps its pages.
+    pub fn pages(&self) -> &PagesSlot {
+        &self.pages
     }
 
     /// What is said of it when all groups are there; made once by `make`.

@@ -18,7 +18,6 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use shared::{
     fetch::Proof,
-    serve::body::WARM_SLICE_BYTES,
     verified::{GROUP_LEN, Layout, SEGMENT_LEN, Segment},
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
@@ -26,12 +25,14 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 use super::{Lease, Object};
 use crate::metrics::Metrics;
 
+/// The pieces in which bytes are kept: what a socket takes at once at best.
+const SLICE_BYTES: u64 = 128 * 1024;
 /// Objects whose first bytes are being loaded at once; beyond, a later hit tries again.
 const LOADING_MAX: usize = 4;
 /// Shortest queue in which it is looked for objects that are gone.
 const SWEEP_AT_MIN: usize = 64;
 
-/// The first bytes of an object, verified, in slices of [`WARM_SLICE_BYTES`].
+/// The first bytes of an object, verified, in slices of [`SLICE_BYTES`].
 pub struct Warm {
     slices: Vec<Bytes>,
     len: u64,
@@ -51,8 +52,8 @@ impl Warm {
 
     /// At least one byte at `position`, at most up to `end`; `None` if it is not here. Copies nothing.
     pub fn slice(&self, position: u64, end: u64) -> Option<Bytes> {
-        let slice = self.slices.get((position / WARM_SLICE_BYTES) as usize)?;
-        let from = (position % WARM_SLICE_BYTES) as usize;
+        let slice = self.slices.get((position / SLICE_BYTES) as usize)?;
+        let from = (position % SLICE_BYTES) as usize;
         let to = slice.len().min(from + (end - position) as usize);
         (from < to).then(|| slice.slice(from..to))
     }
@@ -240,10 +241,10 @@ fn read_verified(
     let layout: Layout = object.layout();
     // Whole groups are verified; of the last one the part beyond `len` is not kept.
     let end = layout.bytes_of(layout.groups_of(0..len)).end;
-    let mut slices = Vec::with_capacity(len.div_ceil(WARM_SLICE_BYTES) as usize);
+    let mut slices = Vec::with_capacity(len.div_ceil(SLICE_BYTES) as usize);
     let mut position = 0;
     while position < end {
-        let mut slice = vec![0; WARM_SLICE_BYTES.min(end - position) as usize];
+        let mut slice = vec![0; SLICE_BYTES.min(end - position) as usize];
         object.file().read_exact_at(&mut slice, position)?;
         for (number, group) in slice.chunks(GROUP_LEN).enumerate() {
             if !segment.group_ok(position / GROUP_LEN as u64 + number as u64, group) {
@@ -319,7 +320,7 @@ mod tests {
             for start in [0, 1, here / 2, here - 1] {
                 let (mut at, mut got) = (start as u64, Vec::new());
                 while let Some(piece) = warm.slice(at, len as u64) {
-                    assert!(!piece.is_empty() && piece.len() as u64 <= WARM_SLICE_BYTES);
+                    assert!(!piece.is_empty() && piece.len() as u64 <= SLICE_BYTES);
                     at += piece.len() as u64;
                     got.extend_from_slice(&piece);
                 }

@@ -16,7 +16,11 @@ use actix_web::{
 use bytes::Bytes;
 use shared::{
     range::ByteRange,
-    serve::{self, FileBody},
+    serve::{
+        self, FileBody,
+        hold::{self, Hold},
+        pages::Pages,
+    },
 };
 
 use super::{State, asset};
@@ -47,7 +51,10 @@ pub(super) fn answer(
     });
     let warm = lease.ram().get();
     serve::respond_with(request, head, |range| {
-        HitBody::new(lease.clone(), warm.as_ref(), range)
+        let is_in_memory = warm.as_ref().is_some_and(|warm| range.end <= warm.len());
+        let from_pages = !is_in_memory && serve::goes_by_lane(request, range.len());
+        let pages = from_pages.then(|| state.pages.pages(lease.pages(), lease.file()));
+        HitBody::new(lease.clone(), warm.as_ref(), pages.flatten(), range)
     })
 }
 
@@ -94,10 +101,11 @@ struct HitBody {
     total: u64,
     position: u64,
     end: u64,
+    pages: Option<Pages>,
 }
 
 impl HitBody {
-    fn new(lease: Lease, warm: Option<&Arc<Warm>>, range: ByteRange) -> Self {
+    fn new(lease: Lease, warm: Option<&Arc<Warm>>, pages: Option<Pages>, range: ByteRange) -> Self {
         Self {
             lease,
             warm: warm.filter(|warm| range.start < warm.len()).cloned(),
@@ -105,6 +113,7 @@ impl HitBody {
             total: range.len(),
             position: range.start,
             end: range.end,
+            pages,
         }
     }
 
@@ -114,7 +123,16 @@ impl HitBody {
             Some(piece) => self.position += piece.len() as u64,
             None => self.warm = None,
         }
-        piece
+        // The tier counts what it is of for as long as this body is there.
+        piece.map(|piece| hold::mark(piece, Hold::InPlace))
+    }
+
+    fn rest(&mut self) -> FileBody {
+        let rest = ByteRange {
+            start: self.position,
+            end: self.end,
+        };
+        FileBody::new(self.lease.file().clone(), rest).from_pages(self.pages.take())
     }
 }
 
@@ -133,13 +151,13 @@ impl MessageBody for HitBody {
         if let Some(piece) = this.next_in_memory() {
             return Poll::Ready(Some(Ok(piece)));
         }
-        let rest = ByteRange {
-            start: this.position,
-            end: this.end,
+        let file = match &mut this.file {
+            Some(file) => file,
+            None => {
+                let rest = this.rest();
+                this.file.insert(rest)
+            }
         };
-        let file = this
-            .file
-            .get_or_insert_with(|| FileBody::new(this.lease.file().clone(), rest));
         Pin::new(file).poll_next(cx)
     }
 }

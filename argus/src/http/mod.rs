@@ -18,7 +18,7 @@ use actix::Addr;
 use actix_web::{HttpResponse, http::header, middleware::DefaultHeaders, web};
 use shared::{
     api::{ApiError, ErrorKind},
-    serve::openapi,
+    serve::{openapi, pages::PagesLimit},
 };
 use tokio::{sync::Semaphore, time::Instant};
 
@@ -41,6 +41,8 @@ pub struct State {
     pub open: OpenObjects,
     /// What is in memory.
     pub ram: RamTier,
+    /// Files that are sent without a copy.
+    pub pages: PagesLimit,
     /// Who decides what is kept.
     pub keeper: Addr<Keeper>,
     /// What fetches past the cache need.

@@ -22,7 +22,7 @@ use rustix::{
 };
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::slices;
+use super::{pages::Pages, slices};
 use crate::range::ByteRange;
 
 /// Piece read from the page cache at once.
@@ -33,6 +33,7 @@ pub const COLD_SLICE_BYTES: u64 = 256 * 1024;
 /// The bytes of one range of an immutable file.
 pub struct FileBody {
     file: Arc<File>,
+    pages: Option<Pages>,
     total: u64,
     position: u64,
     end: u64,
@@ -45,10 +46,32 @@ impl FileBody {
     pub fn new(file: Arc<File>, range: ByteRange) -> Self {
         Self {
             file,
+            pages: None,
             total: range.len(),
             position: range.start,
             end: range.end,
             cold: None,
+        }
+    }
+
+    /// Sends what the page cache holds from its pages; only for answers that
+    /// [go by the lane](super::goes_by_lane).
+    pub fn from_pages(mut self, pages: Option<Pages>) -> Self {
+        self.pages = pages;
+        self
+    }
+
+    /// What is in memory now; `WouldBlock` if that is nothing.
+    fn read_now(&self) -> io::Result<Bytes> {
+        match &self.pages {
+            Some(pages) => {
+                let now = pages.now(self.position, self.end);
+                now.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+            }
+            None => {
+                let want = WARM_SLICE_BYTES.min(self.left()) as usize;
+                read_now(&self.file, self.position, want)
+            }
         }
     }
 
@@ -81,11 +104,7 @@ impl MessageBody for FileBody {
         }
         let task = match &mut this.cold {
             Some(task) => task,
-            None => match read_now(
-                &this.file,
-                this.position,
-                WARM_SLICE_BYTES.min(this.left()) as usize,
-            ) {
+            None => match this.read_now() {
                 Ok(bytes) => {
                     this.position += bytes.len() as u64;
                     return Poll::Ready(Some(Ok(bytes)));

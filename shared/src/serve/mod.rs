@@ -7,16 +7,20 @@
 //! - [`conditions`]: `If-Match`, `If-None-Match`, `If-Range`
 //! - [`multipart`]: several ranges in one answer
 //! - [`sniff`]: media type from the first bytes
+//! - [`pages`]: the page cache as memory to send from
 //! - `slices`: the buffers of those bodies
 //! - `lane`: their way to the socket without a copy
+//! - [`hold`]: what becomes of a piece for which a client has no room
 //! - [`server`]: what every public server of a node needs
 //! - [`openapi`]: a node's document of its interface, and the page to try it
 
 pub mod body;
 pub mod conditions;
+pub mod hold;
 mod lane;
 pub mod multipart;
 pub mod openapi;
+pub mod pages;
 pub mod proven;
 pub mod server;
 mod slices;
@@ -40,6 +44,7 @@ use crate::{
 use conditions::Verdict;
 
 pub use body::FileBody;
+pub use lane::goes_by_lane;
 pub use proven::{Proven, ProvenBody, ReadAt, Unproven};
 pub use sniff::sniff;
 

@@ -2,9 +2,11 @@
 //! after it was read, so a few buffers per thread that stay in the processor's cache do for all
 //! connections, and none is cleared or allocated for each piece.
 
-use std::{cell::RefCell, collections::BTreeSet};
+use std::cell::RefCell;
 
 use bytes::Bytes;
+
+use super::hold::{self, Hold};
 
 /// Bytes of a buffer.
 const BUFFER_BYTES: usize = super::body::WARM_SLICE_BYTES as usize;
@@ -15,8 +17,6 @@ const KEPT_MAX: usize = 16;
 
 thread_local! {
     static KEPT: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
-    /// Where the buffers begin that were lent on this thread and have not come back.
-    static OUT: RefCell<BTreeSet<usize>> = const { RefCell::new(BTreeSet::new()) };
 }
 
 /// A buffer that goes back to the thread where it is dropped.
@@ -34,7 +34,6 @@ impl AsRef<[u8]> for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
-        let _ = OUT.try_with(|out| out.borrow_mut().remove(&buffer.as_ptr().addr()));
         // At the end of a thread there is nobody to keep it for.
         let _ = KEPT.try_with(|kept| {
             let mut kept = kept.borrow_mut();
@@ -43,16 +42,6 @@ impl Drop for Lent {
             }
         });
     }
-}
-
-/// Does this piece lie in a buffer lent on this thread, which nothing else is in?
-pub(super) fn is_lent(piece: &Bytes) -> bool {
-    let at = piece.as_ptr().addr();
-    OUT.with(|out| {
-        let out = out.borrow();
-        let before = out.range(..=at).next_back();
-        before.is_some_and(|start| at - start < BUFFER_BYTES)
-    })
 }
 
 /// What `read` puts into a buffer of at most `want` bytes; it says how many it has put there.
@@ -68,10 +57,10 @@ pub(super) fn filled<E>(
     }
     let kept = KEPT.with(|kept| kept.borrow_mut().pop());
     let buffer = kept.unwrap_or_else(|| vec![0; BUFFER_BYTES].into());
-    OUT.with(|out| out.borrow_mut().insert(buffer.as_ptr().addr()));
     let mut lent = Lent { buffer, len: 0 };
     lent.len = read(&mut lent.buffer[..want])?.min(want);
-    Ok(Bytes::from_owner(lent))
+    // Nothing else is in the buffer.
+    Ok(hold::mark(Bytes::from_owner(lent), Hold::InPlace))
 }
 
 #[cfg(test)]
@@ -104,20 +93,6 @@ mod tests {
         ] {
             assert_eq!(of(7, want), vec![7; want]);
         }
-    }
-
-    #[test]
-    fn a_lent_piece_is_told_from_others_as_long_as_it_is_out() {
-        let (lent, small) = (of(1, BUFFER_BYTES), of(2, LEND_BYTES_MIN - 1));
-        let other = Bytes::from(vec![3; BUFFER_BYTES]);
-        let end = lent.slice(BUFFER_BYTES - 1..);
-        assert!(is_lent(&lent) && is_lent(&end));
-        assert!(!is_lent(&small) && !is_lent(&other));
-        drop((lent, end));
-        assert!(OUT.with(|out| out.borrow().is_empty()));
-        // In another thread it may be anything.
-        let elsewhere = std::thread::spawn(|| of(4, BUFFER_BYTES)).join().unwrap();
-        assert!(!is_lent(&elsewhere));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 use pin_project_lite::pin_project;
 
-use super::Lane;
+use super::{Lane, Piece};
+use crate::serve::hold;
 
 pin_project! {
     /// The body of any answer of a server with lanes.
@@ -53,7 +54,8 @@ impl Turn {
             let left = self.left;
             io::Error::other(format!("a body gave {len} bytes where {left} were to come"))
         })?;
-        self.lane.put(piece);
+        let hold = hold::said_of(&piece);
+        self.lane.put(Piece::new(piece, hold));
         Ok(())
     }
 
@@ -105,6 +107,7 @@ impl<B: MessageBody> MessageBody for LaneBody<B> {
                 Ok(false) => return Poll::Pending,
                 Err(error) => return Poll::Ready(Some(Err(error.into()))),
             }
+            hold::forget();
             let taken = match ready!(body.as_mut().poll_next(cx)) {
                 Some(Ok(piece)) if piece.is_empty() => continue,
                 Some(Ok(piece)) => turn.take(piece),

@@ -6,6 +6,7 @@
 //!
 //! - [`LaneSocket`]: the socket that a connection's dispatcher writes to
 //! - [`LaneBody`]: the body it asks; puts one piece at a time into the lane
+//! - `piece`: what may wait in it
 //! - here: the lane between the two, which holds one piece, and [`answer`], which decides who takes it
 //!
 //! A body is asked for its next piece when the socket has taken the one before, by the dispatcher, so that
@@ -13,6 +14,7 @@
 //! wraps an application's bodies (metrics, limits) is inside of this and sees pieces as ever.
 
 mod body;
+mod piece;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -22,15 +24,17 @@ use std::{cell::RefCell, io, rc::Rc};
 use actix_http::{Request, Response, ResponseHead};
 use actix_service::Service;
 use actix_web::{
+    HttpRequest,
     body::{BodySize, MessageBody},
     http::{
         Method, StatusCode,
         header::{CONTENT_LENGTH, HeaderValue},
     },
 };
-use bytes::Bytes;
+use tokio::task::JoinHandle;
 
 pub(super) use body::LaneBody;
+use piece::Piece;
 pub(super) use socket::LaneSocket;
 
 /// Shortest body that takes the lane: below, a copy costs less than to ask the body twice.
@@ -47,7 +51,9 @@ enum Slot {
     #[default]
     Free,
     /// A piece, or what the socket has not taken of it. What is in the write buffer goes before it.
-    Piece(Bytes),
+    Piece(Piece),
+    /// A piece that has waited and is read from the disk again.
+    Coming(JoinHandle<io::Result<Piece>>),
     /// A body ended before its length: nothing may follow on this connection.
     Broken,
 }
@@ -56,18 +62,24 @@ impl Lane {
     fn is_free(&self) -> io::Result<bool> {
         match *self.0.borrow() {
             Slot::Free => Ok(true),
-            Slot::Piece(_) => Ok(false),
+            Slot::Piece(_) | Slot::Coming(_) => Ok(false),
             Slot::Broken => Err(broken()),
         }
     }
 
-    fn put(&self, piece: Bytes) {
+    fn put(&self, piece: Piece) {
         *self.0.borrow_mut() = Slot::Piece(piece);
     }
 
     fn break_off(&self) {
         *self.0.borrow_mut() = Slot::Broken;
     }
+}
+
+/// Will an answer with a body of so many bytes go by the lane? Only then may it be made of
+/// [pages](super::pages).
+pub fn goes_by_lane(request: &HttpRequest, len: u64) -> bool {
+    len >= BODY_BYTES_MIN && request.conn_data::<Lane>().is_some()
 }
 
 fn broken() -> io::Error {

@@ -6,11 +6,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Lane, Slot, broken};
-use crate::serve::slices;
 
 /// A socket with a lane: what waits there is sent after what is written, and by each flush.
 pub(in crate::serve) struct LaneSocket<T> {
@@ -37,14 +35,6 @@ impl<T> LaneSocket<T> {
     }
 }
 
-/// What a client has no room for now waits in memory of its own: a part of something larger would keep all
-/// of that for as long as the client likes. A lent buffer is the piece's own.
-fn keep(rest: &mut Bytes) {
-    if !rest.is_unique() && !slices::is_lent(rest) {
-        *rest = Bytes::copy_from_slice(rest);
-    }
-}
-
 impl<T: AsyncRead + Unpin> AsyncRead for LaneSocket<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -64,17 +54,17 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for LaneSocket<T> {
         let this = self.get_mut();
         let socket = Pin::new(&mut this.socket);
         match &mut *this.lane.0.borrow_mut() {
-            Slot::Free => socket.poll_write(cx, buffer),
-            Slot::Piece(piece) => {
-                let parts = [IoSlice::new(buffer), IoSlice::new(piece)];
+            Slot::Piece(piece) if !piece.has_to_come() => {
+                let parts = [IoSlice::new(buffer), IoSlice::new(piece.rest())];
                 let Poll::Ready(written) = socket.poll_write_vectored(cx, &parts) else {
-                    keep(piece);
+                    piece.wait();
                     return Poll::Pending;
                 };
                 let written = written?;
-                piece.advance(written.saturating_sub(buffer.len()));
+                piece.taken(written.saturating_sub(buffer.len()));
                 Poll::Ready(Ok(written.min(buffer.len())))
             }
+            Slot::Free | Slot::Piece(_) | Slot::Coming(_) => socket.poll_write(cx, buffer),
             Slot::Broken => Poll::Ready(Err(broken())),
         }
     }
@@ -82,20 +72,34 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for LaneSocket<T> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let mut slot = this.lane.0.borrow_mut();
-        if let Slot::Piece(piece) = &mut *slot {
-            while !piece.is_empty() {
-                let Poll::Ready(written) = Pin::new(&mut this.socket).poll_write(cx, piece) else {
-                    keep(piece);
-                    return Poll::Pending;
-                };
-                match written? {
-                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    written => piece.advance(written),
+        loop {
+            match &mut *slot {
+                Slot::Free | Slot::Broken => break,
+                Slot::Coming(piece) => {
+                    let piece = ready!(Pin::new(piece).poll(cx)).map_err(io::Error::other)??;
+                    *slot = Slot::Piece(piece);
+                }
+                Slot::Piece(piece) if piece.rest().is_empty() => {
+                    *slot = Slot::Free;
+                    // The body is asked by the dispatcher only.
+                    cx.waker().wake_by_ref();
+                }
+                Slot::Piece(piece) => {
+                    if let Some(coming) = piece.coming() {
+                        *slot = Slot::Coming(coming);
+                        continue;
+                    }
+                    let socket = Pin::new(&mut this.socket);
+                    let Poll::Ready(written) = socket.poll_write(cx, piece.rest()) else {
+                        piece.wait();
+                        return Poll::Pending;
+                    };
+                    match written? {
+                        0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                        written => piece.taken(written),
+                    }
                 }
             }
-            *slot = Slot::Free;
-            // The body is asked by the dispatcher only.
-            cx.waker().wake_by_ref();
         }
         drop(slot);
         ready!(Pin::new(&mut this.socket).poll_flush(cx))?;

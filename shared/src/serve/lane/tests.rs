@@ -1,18 +1,30 @@
 //! Answers by the lane, byte for byte, over connections that take a few bytes at a time.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    os::unix::fs::FileExt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use actix_http::{HttpService, Request, Response, error::DispatchError};
 use actix_service::{ServiceFactory, apply_fn_factory, fn_service};
 use actix_web::body::{BoxBody, SizedStream};
+use bytes::Bytes;
 use futures::{FutureExt, Stream, StreamExt, stream};
+use prometheus::IntGauge;
 use proptest::prelude::*;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
 
 use super::*;
+use crate::{
+    range::ByteRange,
+    serve::{
+        FileBody,
+        pages::{PagesLimit, PagesSlot},
+    },
+};
 
 const LONG: usize = 100_000;
 
@@ -64,6 +76,21 @@ impl Bodies {
         })
     }
 
+    /// A body that is sent from the page cache.
+    fn of_pages(&self) -> FileBody {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&content(1_000_000), 0).unwrap();
+        let all = ByteRange {
+            start: 0,
+            end: 1_000_000,
+        };
+        let limit = PagesLimit::new(1 << 20, IntGauge::new("pages", "bytes").unwrap());
+        let pages = limit.pages(&PagesSlot::default(), &file).unwrap();
+        let first = pages.now(0, 1_000_000).unwrap();
+        self.in_memory.store(first.len(), Ordering::Relaxed);
+        FileBody::new(Arc::new(file), all).from_pages(Some(pages))
+    }
+
     fn answer(&self, request: &Request) -> Response<BoxBody> {
         let path = request.path().to_owned();
         let numbers = path
@@ -83,6 +110,7 @@ impl Bodies {
                     let pieces = boxed(content(60_000), 9_000).chain(fails);
                     sized(LONG, pieces.boxed_local())
                 }
+                "/pages" => BoxBody::new(self.of_pages()),
                 "/stream" => {
                     let pieces = boxed(content(LONG), 9_000);
                     BoxBody::new(actix_web::body::BodyStream::new(pieces))
@@ -306,6 +334,28 @@ async fn a_client_that_reads_nothing_costs_one_piece_of_its_own() {
     // It leaves in the middle.
     drop((incoming, outgoing));
     serve.await.unwrap_err();
+}
+
+#[actix_web::test]
+async fn what_the_page_cache_holds_is_sent_from_there() {
+    for room in [999, 50_000, 1 << 22] {
+        let bodies = Bodies::default();
+        let requests = [get("/5"), get("/pages"), get("/5"), get("/pages")].concat();
+        let (got, end) = bodies.talk(room, &requests).await;
+        end.unwrap();
+        assert!(
+            bodies.in_memory.load(Ordering::Relaxed) > 0,
+            "nothing of it was in the page cache"
+        );
+        let came = &mut BufReader::new(&got[..]);
+        for len in [5, 1_000_000, 5, 1_000_000] {
+            assert!(
+                next_answer(came, false).await.1 == content(len),
+                "{len} {room}"
+            );
+        }
+        assert_eq!(came.read(&mut [0]).await.unwrap(), 0);
+    }
 }
 
 proptest! {
