@@ -17,7 +17,7 @@ use std::sync::Arc;
 use actix::Addr;
 use actix_web::{HttpResponse, http::header, middleware::DefaultHeaders, web};
 use shared::{
-    api::{ApiError, ErrorKind},
+    api::{ApiError, ErrorKind, takes_only},
     serve::{openapi, pages::PagesLimit},
 };
 use tokio::{sync::Semaphore, time::Instant};
@@ -78,7 +78,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::get().to(asset::answer))
                 .route(web::head().to(asset::answer))
                 .route(web::method(actix_web::http::Method::OPTIONS).to(preflight))
-                .default_service(web::to(method_not_allowed)),
+                .default_service(takes_only("GET, HEAD, OPTIONS")),
         )
         .service(get_resource(shared::api::STATUS_ROUTE).route(web::get().to(status::status)))
         .service(get_resource(shared::api::BUCKETS_ROUTE).route(web::get().to(status::buckets)))
@@ -87,7 +87,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 fn get_resource(pattern: &str) -> actix_web::Resource {
-    web::resource(pattern).default_service(web::to(method_not_allowed))
+    web::resource(pattern).default_service(takes_only("GET"))
 }
 
 /// What a browser asks before a request with a `Range` or a condition.
@@ -100,11 +100,6 @@ async fn preflight() -> HttpResponse {
         ))
         .insert_header((header::ACCESS_CONTROL_MAX_AGE, "86400"))
         .finish()
-}
-
-async fn method_not_allowed(request: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
-    let message = format!("{} is not allowed on {}", request.method(), request.path());
-    Err(ApiError::new(ErrorKind::MethodNotAllowed, message))
 }
 
 async fn not_found(request: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {

@@ -15,7 +15,7 @@ use actix_web::{
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use shared::{
-    api::{ApiError, ErrorKind},
+    api::{ApiError, ErrorKind, takes_only},
     config::{Secret, TimeSpan},
     ids::{DistributionBucketId, WorkerId},
     serve::server::HttpLimits,
@@ -68,14 +68,16 @@ impl OperatorServer {
             ..HttpLimits::default()
         };
         let server = HttpServer::new(move || {
+            let command = |path| web::resource(path).default_service(takes_only("POST"));
             App::new()
                 .app_data(controls.clone())
                 .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
-                .route("/api/v1/stop-api", web::post().to(stop_api))
-                .route("/api/v1/start-api", web::post().to(start_api))
-                .route("/api/v1/shutdown", web::post().to(shutdown))
-                .route("/api/v1/set-worker", web::post().to(set_worker))
-                .route("/api/v1/set-buckets", web::post().to(set_buckets))
+                .service(command("/api/v1/stop-api").route(web::post().to(stop_api)))
+                .service(command("/api/v1/start-api").route(web::post().to(start_api)))
+                .service(command("/api/v1/shutdown").route(web::post().to(shutdown)))
+                .service(command("/api/v1/set-worker").route(web::post().to(set_worker)))
+                .service(command("/api/v1/set-buckets").route(web::post().to(set_buckets)))
+                .default_service(web::to(no_such_command))
         });
         let server = limits.apply(server).bind(address)?;
         let address = server.addrs().first().copied().unwrap_or(address);
@@ -94,6 +96,14 @@ impl OperatorServer {
     pub async fn stop(self) {
         self.handle.stop(true).await;
     }
+}
+
+async fn no_such_command(request: HttpRequest) -> Answer {
+    let message = format!(
+        "there is no '{}' here; commands: stop-api, start-api, shutdown, set-worker and set-buckets below /api/v1/",
+        request.path()
+    );
+    Err(ApiError::new(ErrorKind::NotFound, message))
 }
 
 type Answer = Result<HttpResponse, ApiError>;

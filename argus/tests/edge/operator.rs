@@ -40,6 +40,23 @@ async fn ask(edge: &Edge, path: &str, body: Value) -> (u16, String) {
     post(edge, path, Some(&body.to_string()), Some(&token)).await
 }
 
+#[actix_web::test]
+async fn what_is_no_command_is_said() {
+    let origin = Origin::start(Manner::Honest, &[]);
+    let (_setup, edge) = edge_with_operator(&[], &origin).await;
+    let (status, text) = ask(&edge, "/api/v1/stop", json!({})).await;
+    assert_eq!(status, 404);
+    assert!(
+        text.contains("'/api/v1/stop'") && text.contains("stop-api"),
+        "{text}"
+    );
+    let address = edge.node.operator_address().unwrap();
+    let got = edge.client.get(format!("http://{address}/api/v1/stop-api"));
+    let got = got.send().await.unwrap();
+    assert_eq!(got.status(), 405);
+    assert_eq!(got.headers()["allow"], "POST");
+}
+
 async fn edge_with_operator(objects: &[(u64, Vec<u8>)], origin: &Origin) -> (Setup, Edge) {
     let mut setup = Setup::new(&[origin], objects);
     setup.operator_secret = Some(secret());

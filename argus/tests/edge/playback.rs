@@ -103,7 +103,9 @@ async fn what_is_not_served_is_explained() {
             "HEAD {id}"
         );
     }
-    assert_eq!(edge.ask("POST", 1, &[]).await.unwrap().status, 405);
+    let refused = edge.ask("POST", 1, &[]).await.unwrap();
+    assert_eq!(refused.status, 405);
+    assert_eq!(refused.header("allow"), "GET, HEAD, OPTIONS");
     let preflight = edge
         .ask(
             "OPTIONS",

@@ -16,12 +16,12 @@
 //! | [`errors`] | how errors of the rooms below become answers |
 
 use actix_web::{
-    HttpResponse, ResponseError as _,
+    HttpResponse,
     http::{Method, header},
     middleware::DefaultHeaders,
     web,
 };
-use shared::api::{self, ApiError, ErrorKind};
+use shared::api::{self, ApiError, ErrorKind, takes_only};
 
 pub mod admin;
 pub mod cleanup;
@@ -43,7 +43,7 @@ pub fn routes(service: &mut web::ServiceConfig) {
             web::resource(api::UPLOAD_ROUTE)
                 .route(web::post().to(upload::upload))
                 .route(preflight())
-                .default_service(only("POST, OPTIONS")),
+                .default_service(takes_only("POST, OPTIONS")),
         )
         .service(
             get_resource(api::UPLOAD_PREFLIGHT_ROUTE)
@@ -79,7 +79,7 @@ pub fn open_cors() -> DefaultHeaders {
 fn get_resource(pattern: &str) -> actix_web::Resource {
     web::resource(pattern)
         .route(preflight())
-        .default_service(only("GET, HEAD, OPTIONS"))
+        .default_service(takes_only("GET, HEAD, OPTIONS"))
 }
 
 fn get_or_head() -> actix_web::Route {
@@ -105,19 +105,4 @@ async fn no_such_route(request: actix_web::HttpRequest) -> Result<HttpResponse, 
         request.path()
     );
     Err(ApiError::new(ErrorKind::NotFound, message))
-}
-
-/// The answer to a method that a resource does not take: it takes those of `allow`.
-fn only(allow: &'static str) -> actix_web::Route {
-    web::to(move |request: actix_web::HttpRequest| async move {
-        let message = format!(
-            "'{}' does not take {}: it takes {allow}",
-            request.path(),
-            request.method()
-        );
-        let mut answer = ApiError::new(ErrorKind::MethodNotAllowed, message).error_response();
-        let allow = header::HeaderValue::from_static(allow);
-        answer.headers_mut().insert(header::ALLOW, allow);
-        answer
-    })
 }

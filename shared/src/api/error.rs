@@ -1,6 +1,13 @@
 //! The JSON error body `{"type": "...", "message": "..."}` and the status of each kind.
 
-use actix_web::{HttpResponse, ResponseError, http::StatusCode, http::header};
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError, Route,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+    web,
+};
 use serde::{Deserialize, Serialize};
 
 /// What kind of error it is: a stable word for programs, as the message is for people.
@@ -198,6 +205,19 @@ impl ResponseError for ApiError {
         }
         response.json(serde_json::json!({ "type": self.kind, "message": self.message }))
     }
+}
+
+/// The answer of a resource to a method that it does not take: 405. It takes those of `allow`, as in
+/// `GET, HEAD, OPTIONS`.
+pub fn takes_only(allow: &'static str) -> Route {
+    web::to(move |request: HttpRequest| async move {
+        let (path, method) = (request.path(), request.method());
+        let message = format!("'{path}' does not take {method}: it takes {allow}");
+        let mut answer = ApiError::new(ErrorKind::MethodNotAllowed, message).error_response();
+        let allow = HeaderValue::from_static(allow);
+        answer.headers_mut().insert(header::ALLOW, allow);
+        answer
+    })
 }
 
 #[cfg(test)]

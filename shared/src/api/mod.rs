@@ -17,7 +17,7 @@ use crate::ids::{BagId, ObjectId};
 
 pub use client::{FetchError, HttpOptions, HttpPool, StorageClient, install_tls_provider};
 pub use download::Download;
-pub use error::{ApiError, ErrorKind};
+pub use error::{ApiError, ErrorKind, takes_only};
 
 /// Header by which a storage node names itself when it calls another; a node that sees its own id
 /// refuses the request, so that a node does not fetch from itself through its public name.

@@ -116,9 +116,16 @@ impl Head {
 
     fn start(&self, status: StatusCode) -> HttpResponseBuilder {
         let mut response = HttpResponse::build(status);
+        let cache_control = match status {
+            // An answer to one request, and not what is at this address.
+            StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE => {
+                HeaderValue::from_static("no-store")
+            }
+            _ => self.cache_control.clone(),
+        };
         response
             .insert_header((header::ETAG, self.etag.clone()))
-            .insert_header((header::CACHE_CONTROL, self.cache_control.clone()))
+            .insert_header((header::CACHE_CONTROL, cache_control))
             .insert_header((header::ACCEPT_RANGES, HeaderValue::from_static("bytes")));
         for (name, value) in &self.extra {
             response.insert_header((name.clone(), value.clone()));

@@ -117,6 +117,8 @@ async fn ranges_get_their_bytes_and_head_gets_their_length() {
             "{range}"
         );
         assert_eq!(got.body, expected, "{range}");
+        let is_kept = got.header("cache-control") != "no-store";
+        assert_eq!(is_kept, status != 416, "{range}");
         let head = ask(&entry, Method::HEAD, &[("range", range)]).await;
         assert_eq!(
             (head.status, head.header("content-range")),
@@ -185,6 +187,8 @@ async fn conditions_decide_before_ranges() {
             let got = ask(&entry, method, headers).await;
             assert_eq!(got.status, status, "{headers:?}");
             assert_eq!(got.header("etag"), etag, "{headers:?}");
+            let is_kept = got.header("cache-control") != "no-store";
+            assert_eq!(is_kept, status != 412, "{headers:?}");
         }
     }
 }

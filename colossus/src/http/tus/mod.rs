@@ -24,7 +24,7 @@ use actix_web::{
     middleware::DefaultHeaders,
     web::{self, ServiceConfig},
 };
-use shared::api;
+use shared::api::{self, takes_only};
 
 pub mod checksum;
 pub mod create;
@@ -42,7 +42,7 @@ pub fn routes(service: &mut ServiceConfig) {
                 .wrap(version())
                 .route(web::post().to(create::create))
                 .route(web::method(Method::OPTIONS).to(look::options))
-                .default_service(super::only("POST, OPTIONS")),
+                .default_service(takes_only("POST, OPTIONS")),
         )
         .service(
             web::resource(api::TUS_UPLOAD_ROUTE)
@@ -55,7 +55,7 @@ pub fn routes(service: &mut ServiceConfig) {
                 .route(web::post().guard(method("PATCH")).to(patch::patch))
                 .route(web::post().guard(method("DELETE")).to(look::delete))
                 .route(web::method(Method::OPTIONS).to(look::options))
-                .default_service(super::only("PATCH, HEAD, GET, DELETE, POST, OPTIONS")),
+                .default_service(takes_only("PATCH, HEAD, GET, DELETE, POST, OPTIONS")),
         );
 }
 
