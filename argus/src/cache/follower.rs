@@ -4,7 +4,13 @@
 use std::{fs::File, io, ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use shared::{serve, verified::GROUP_LEN};
+use shared::{
+    serve::{
+        self,
+        hold::{self, Hold},
+    },
+    verified::GROUP_LEN,
+};
 
 use super::{Lease, object::NotComing};
 use crate::fill::plan::Cursor;
@@ -84,7 +90,9 @@ impl Follower {
     }
 
     fn recent(&self, want: u64) -> Option<Bytes> {
-        self.lease.recent()?.slice(self.position, want)
+        let piece = self.lease.recent()?.slice(self.position, want)?;
+        // The tier counts it until it has been sent.
+        Some(hold::mark(piece, Hold::InPlace))
     }
 }
 

@@ -1,10 +1,14 @@
 //! [`RecentTier`]: the bytes that fills have verified last, in memory, for the viewers who follow them: they
 //! take them from here, without a system call and without a copy, instead of reading each for itself what
-//! was written a moment ago. One limit for all objects; what was verified first goes first.
+//! was written a moment ago. One limit for all objects; what was verified first goes first. What is on its
+//! way to a viewer counts until he has taken it.
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -18,28 +22,36 @@ pub struct RecentTier(Arc<Inner>);
 
 struct Inner {
     bytes_max: u64,
-    queue: Mutex<Queue>,
-    bytes: IntGauge,
+    /// Oldest first.
+    queue: Mutex<VecDeque<(Weak<Pieces>, u64)>>,
+    /// Bytes of pieces that are in memory, here or with viewers. It grows under the queue's lock only.
+    taken: AtomicU64,
+    gauge: IntGauge,
 }
 
-#[derive(Default)]
-struct Queue {
-    /// Oldest first.
-    pieces: VecDeque<(Weak<Pieces>, u64)>,
-    bytes: u64,
+/// Bytes that count as long as anybody has them.
+struct Counted {
+    bytes: Bytes,
+    tier: Arc<Inner>,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let len = self.bytes.len() as u64;
+        self.tier.taken.fetch_sub(len, Ordering::AcqRel);
+        self.tier.gauge.sub(len as i64);
+    }
 }
 
 /// Pieces by their place in the object.
 #[derive(Default)]
 struct Pieces(RwLock<BTreeMap<u64, Bytes>>);
-
-impl Pieces {
-    /// Takes a piece out and says how long it was.
-    fn remove(&self, offset: u64) -> u64 {
-        let removed = self.0.write().remove(&offset);
-        removed.map_or(0, |bytes| bytes.len() as u64)
-    }
-}
 
 impl RecentTier {
     /// A tier of at most so many bytes; zero: none. `bytes` shows how many there are.
@@ -47,7 +59,8 @@ impl RecentTier {
         Self(Arc::new(Inner {
             bytes_max,
             queue: Mutex::default(),
-            bytes,
+            taken: AtomicU64::new(0),
+            gauge: bytes,
         }))
     }
 
@@ -67,31 +80,33 @@ pub struct Recent {
 }
 
 impl Recent {
-    /// Keeps what has just been verified; older bytes, of any object, make room.
+    /// Keeps what has just been verified; older bytes, of any object, make room. Without room, because viewers
+    /// have not taken what they were given, it is not kept.
     pub fn keep(&self, run: &Run) {
-        let tier = &*self.tier.0;
+        let tier = &self.tier.0;
         let (offset, len) = (run.offset(), run.bytes().len() as u64);
         if len == 0 || len > tier.bytes_max {
             return;
         }
         let mut queue = tier.queue.lock();
-        while queue.bytes + len > tier.bytes_max {
-            let Some((pieces, at)) = queue.pieces.pop_front() else {
-                break;
+        while tier.taken.load(Ordering::Acquire) + len > tier.bytes_max {
+            let Some((pieces, at)) = queue.pop_front() else {
+                return;
             };
-            queue.bytes -= pieces.upgrade().map_or(0, |pieces| pieces.remove(at));
-        }
-        let replaced = self.pieces.0.write().insert(offset, run.bytes().clone());
-        match replaced {
-            // Its entry stands in the queue already.
-            Some(bytes) => queue.bytes -= bytes.len() as u64,
-            None => {
-                let pieces = Arc::downgrade(&self.pieces);
-                queue.pieces.push_back((pieces, offset));
+            if let Some(pieces) = pieces.upgrade() {
+                pieces.0.write().remove(&at);
             }
         }
-        queue.bytes += len;
-        tier.bytes.set(queue.bytes as i64);
+        tier.taken.fetch_add(len, Ordering::AcqRel);
+        tier.gauge.add(len as i64);
+        let counted = Bytes::from_owner(Counted {
+            bytes: run.bytes().clone(),
+            tier: tier.clone(),
+        });
+        // If it replaces another, its entry stands in the queue already.
+        if self.pieces.0.write().insert(offset, counted).is_none() {
+            queue.push_back((Arc::downgrade(&self.pieces), offset));
+        }
     }
 
     /// At least one byte at `position`, at most `want`; `None` if it is not here. Copies nothing.
@@ -105,16 +120,12 @@ impl Recent {
 
     /// Lets go of everything: nobody follows any more.
     pub fn clear(&self) {
-        let tier = &*self.tier.0;
-        let mut queue = tier.queue.lock();
+        let mut queue = self.tier.0.queue.lock();
         let gone = std::mem::take(&mut *self.pieces.0.write());
-        if gone.is_empty() {
-            return;
+        if !gone.is_empty() {
+            let own = Arc::as_ptr(&self.pieces);
+            queue.retain(|(pieces, _)| pieces.as_ptr() != own);
         }
-        let own = Arc::as_ptr(&self.pieces);
-        queue.pieces.retain(|(pieces, _)| pieces.as_ptr() != own);
-        queue.bytes -= gone.values().map(|bytes| bytes.len() as u64).sum::<u64>();
-        tier.bytes.set(queue.bytes as i64);
     }
 }
 
@@ -204,7 +215,32 @@ mod tests {
         assert_eq!(gauge.get() as u64, GROUP);
         one.clear();
         assert_eq!(gauge.get(), 0);
-        assert!(tier.0.queue.lock().pieces.is_empty());
+        assert!(tier.0.queue.lock().is_empty());
+    }
+
+    #[test]
+    fn what_a_viewer_has_not_taken_counts() {
+        let (tier, gauge) = tier(4);
+        let (_, runs) = runs(&[0..2, 2..4, 4..6, 6..10]);
+        let recent = tier.of_object();
+        recent.keep(&runs[0]);
+        let slow = recent.slice(5, 1).unwrap();
+        recent.keep(&runs[1]);
+        recent.keep(&runs[2]);
+        let is_here = |group: u64| recent.slice(group * GROUP, 1).is_some();
+        assert!(!is_here(0) && !is_here(2) && is_here(4));
+        assert_eq!(
+            gauge.get() as u64,
+            4 * GROUP,
+            "of the first all is in memory"
+        );
+        recent.keep(&runs[3]);
+        assert!(!is_here(6), "there is no room for it");
+        drop(slow);
+        assert_eq!(gauge.get(), 0);
+        recent.keep(&runs[3]);
+        assert!(is_here(6));
+        assert_eq!(gauge.get() as u64, 4 * GROUP);
     }
 
     #[test]

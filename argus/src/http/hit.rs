@@ -18,6 +18,7 @@ use shared::{
     range::ByteRange,
     serve::{
         self, FileBody,
+        body::WARM_SLICE_BYTES,
         hold::{self, Hold},
         pages::Pages,
     },
@@ -52,9 +53,15 @@ pub(super) fn answer(
     let warm = lease.ram().get();
     serve::respond_with(request, head, |range| {
         let is_in_memory = warm.as_ref().is_some_and(|warm| range.end <= warm.len());
-        let from_pages = !is_in_memory && serve::goes_by_lane(request, range.len());
+        let by_lane = serve::goes_by_lane(request, range.len());
+        let from_pages = by_lane && !is_in_memory;
         let pages = from_pages.then(|| state.pages.pages(lease.pages(), lease.file()));
-        HitBody::new(lease.clone(), warm.as_ref(), pages.flatten(), range)
+        let mut body = HitBody::new(lease.clone(), warm.as_ref(), range);
+        body.pages = pages.flatten();
+        if by_lane {
+            body.piece_bytes_max = u64::MAX;
+        }
+        body
     })
 }
 
@@ -101,11 +108,13 @@ struct HitBody {
     total: u64,
     position: u64,
     end: u64,
+    /// Most bytes of a piece from memory: what does not go by the lane is copied for each client.
+    piece_bytes_max: u64,
     pages: Option<Pages>,
 }
 
 impl HitBody {
-    fn new(lease: Lease, warm: Option<&Arc<Warm>>, pages: Option<Pages>, range: ByteRange) -> Self {
+    fn new(lease: Lease, warm: Option<&Arc<Warm>>, range: ByteRange) -> Self {
         Self {
             lease,
             warm: warm.filter(|warm| range.start < warm.len()).cloned(),
@@ -113,12 +122,16 @@ impl HitBody {
             total: range.len(),
             position: range.start,
             end: range.end,
-            pages,
+            piece_bytes_max: WARM_SLICE_BYTES,
+            pages: None,
         }
     }
 
     fn next_in_memory(&mut self) -> Option<Bytes> {
-        let piece = self.warm.as_ref()?.slice(self.position, self.end);
+        let end = self
+            .end
+            .min(self.position.saturating_add(self.piece_bytes_max));
+        let piece = self.warm.as_ref()?.slice(self.position, end);
         match &piece {
             Some(piece) => self.position += piece.len() as u64,
             None => self.warm = None,

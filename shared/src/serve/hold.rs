@@ -11,8 +11,8 @@ use super::pages::Pages;
 /// What becomes of a piece that has to wait.
 #[derive(Debug, Default)]
 pub enum Hold {
-    /// It is copied: it may be a part of something larger, which would all be kept for as long as a client
-    /// likes.
+    /// It is copied if others have it, too: it may be a part of something larger, which would all be kept
+    /// for as long as a client likes.
     #[default]
     Copy,
     /// It waits where it is: nothing else is kept by it, or what is kept counts elsewhere.

@@ -37,7 +37,9 @@ impl Piece {
     pub(super) fn wait(&mut self) {
         self.has_waited = true;
         if matches!(self.hold, Hold::Copy) {
-            self.bytes = Bytes::copy_from_slice(&self.bytes);
+            if !self.bytes.is_unique() {
+                self.bytes = Bytes::copy_from_slice(&self.bytes);
+            }
             self.hold = Hold::InPlace;
         }
     }
