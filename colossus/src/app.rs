@@ -245,7 +245,7 @@ impl Colossus {
         .await;
         let uploads = Uploads::new(config.uploads.clone(), standing.clone(), metrics.clone());
         let tus = open_sessions(&config, &holdings, &uploads, &metrics).await?;
-        let expiring = tokio::spawn(tus.clone().expire_forever());
+        let expiring = tokio::spawn(tus.clone().tend_forever());
         let mut node = Node {
             config,
             host_id,

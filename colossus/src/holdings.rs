@@ -243,7 +243,8 @@ impl Holdings {
         self.record(object, stored, outbox).await
     }
 
-    /// Records an object whose bytes are held already under another id. `None` if they are not.
+    /// Records an object whose bytes are held already under another id. `None` if they are not. Bytes that
+    /// were held and are not found while a directory is out are an error: they are most likely there.
     pub async fn store_copy(
         &self,
         object: ObjectId,
@@ -251,7 +252,13 @@ impl Holdings {
         outbox: Option<OutboxEntry>,
     ) -> Result<Option<Held>, HoldingsError> {
         let _one_at_a_time = self.stripe(hash).lock().await;
-        match self.inner.blobs.get(&hash).await? {
+        let was_held = self.inner.index.read().objects_of(hash).next().is_some();
+        let found = match was_held {
+            true => self.inner.blobs.get(&hash).await?,
+            // In a directory that is out there may be a copy that no record names: a second one does no harm.
+            false => self.inner.blobs.get_unrecorded(&hash).await?,
+        };
+        match found {
             Some(stored) => self.record(object, stored, outbox).await.map(Some),
             None => Ok(None),
         }

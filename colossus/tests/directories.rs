@@ -11,8 +11,9 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use colossus::{app::Colossus, config::Config};
-use harness::{TestNode, bytes, chain, config, create_for, delete, eventually};
+use harness::{BAG, TestNode, bucket_of, bytes, chain, config, create_for, delete, eventually};
 use shared::{
     blob::Registry,
     chain::{Chain, memory::MemoryChain},
@@ -150,6 +151,13 @@ async fn a_directory_that_is_away_takes_out_only_itself() {
     create_for(&chain, 3, &next);
     assert_eq!(one.upload(3, &next).await.status(), 201);
     assert_ne!(disks.holder(&next), gone);
+    // What was never here is not taken for what is there: it is fetched, into the other directory.
+    let fresh = bytes(4, 80_000);
+    create_for(&chain, 4, &fresh);
+    assert_eq!(two.upload(4, &fresh).await.status(), 201);
+    eventually("a new object is replicated", async || one.holds(4)).await;
+    assert_ne!(disks.holder(&fresh), gone);
+    assert_eq!(one.get("files/999").await.status(), 404);
     // The scrub passes it over, and nothing is fetched again.
     let admin = one.node.admin_address();
     let begun = one.http.post(format!("http://{admin}/scrub/begin")).send();
@@ -220,4 +228,82 @@ async fn a_directory_left_out_is_asked_for_and_fetched_again_once_given_up() {
     }
     one.stop().await;
     two.stop().await;
+}
+
+async fn begin_resumable(node: &TestNode, id: u64, len: usize) -> String {
+    let pairs = [
+        ("dataObjectId", id.to_string()),
+        ("storageBucketId", bucket_of(1).to_string()),
+        ("bagId", BAG.to_string()),
+    ];
+    let pairs = pairs.map(|(key, value)| format!("{key} {}", STANDARD.encode(value)));
+    let request = node.http.post(node.url("uploads"));
+    let request = request.header("tus-resumable", "1.0.0");
+    let request = request.header("upload-length", len);
+    let request = request.header("upload-metadata", pairs.join(","));
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+    answer.headers()["location"].to_str().unwrap().to_owned()
+}
+
+/// Status, and how far it is.
+async fn send_part(node: &TestNode, upload: &str, at: usize, part: &[u8]) -> (u16, Option<usize>) {
+    let request = node.http.patch(format!("{}{upload}", node.root()));
+    let request = request.header("tus-resumable", "1.0.0");
+    let request = request.header("upload-offset", at);
+    let request = request.header("content-type", "application/offset+octet-stream");
+    let answer = request.body(part.to_vec()).send().await.unwrap();
+    let offset = answer.headers().get("upload-offset");
+    let offset = offset.and_then(|offset| offset.to_str().ok()?.parse().ok());
+    (answer.status().as_u16(), offset)
+}
+
+#[actix_web::test]
+async fn uploads_in_a_directory_that_was_out_at_the_start_go_on_when_it_is_back() {
+    let chain = chain(1);
+    let disks = Disks::new();
+    let node = TestNode::start(&chain, 1, |config| disks.configure(config)).await;
+    let content = bytes(1, 400_000);
+    create_for(&chain, 1, &content);
+    let upload = begin_resumable(&node, 1, content.len()).await;
+    let sent = send_part(&node, &upload, 0, &content[..200_000]).await;
+    assert_eq!(sent, (204, Some(200_000)));
+    let dir = node.stop().await;
+    let has_it = |dir: &PathBuf| fs::read_dir(dir.join("uploads")).unwrap().count() > 0;
+    let gone = disks.paths().into_iter().find(has_it).unwrap();
+    disks.unmount(&gone);
+
+    let node = TestNode::start_in(dir, &chain, 1, |config| disks.configure(config)).await;
+    let refused = send_part(&node, &upload, 200_000, &content[200_000..]).await;
+    assert_eq!(refused.0, 404);
+    // Another one, which is known all the time.
+    let other = bytes(2, 300_000);
+    create_for(&chain, 2, &other);
+    let other_upload = begin_resumable(&node, 2, other.len()).await;
+    disks.mount(&gone);
+    let request = || node.http.head(format!("{}{upload}", node.root()));
+    let mut far = 0;
+    eventually("it is found without a restart", async || {
+        let answer = request().header("tus-resumable", "1.0.0").send().await;
+        let answer = answer.unwrap();
+        let offset = answer.headers().get("upload-offset");
+        far = offset.map_or(0, |offset| offset.to_str().unwrap().parse().unwrap());
+        answer.status() == 200
+    })
+    .await;
+    assert!(far >= 200_000 / 16_384 * 16_384, "{far}");
+    assert_eq!(
+        node.metric("storage_tus_sessions{state=\"open\"}").await,
+        2.0
+    );
+    let sent = send_part(&node, &upload, far, &content[far..]).await;
+    assert_eq!(sent, (204, Some(400_000)));
+    assert_eq!(send_part(&node, &other_upload, 0, &other).await.0, 204);
+    assert!(node.holds(1) && node.holds(2));
+    eventually("it is served", async || {
+        let answer = node.get("files/1").await;
+        answer.status() == 200 && answer.bytes().await.unwrap() == content
+    })
+    .await;
+    node.stop().await;
 }

@@ -39,8 +39,11 @@ pub struct StoreConfig {
     pub request_timeout: TimeSpan,
     /// Requests under way at once.
     pub requests_max: usize,
-    /// Larger objects are sent in parts of this size.
+    /// Larger objects are sent in parts of this size. What is sent takes at most one of it per request in
+    /// memory, so `requests_max` of them.
     pub part_size: ByteSize,
+    /// Parts of one object sent at once.
+    pub parts_at_once: usize,
 }
 
 /// What keeps the bytes.
@@ -69,6 +72,7 @@ impl Default for StoreConfig {
             request_timeout: TimeSpan::from_secs(30),
             requests_max: 32,
             part_size: ByteSize(8 << 20),
+            parts_at_once: 4,
         }
     }
 }
@@ -80,6 +84,7 @@ impl StoreConfig {
             return Ok(());
         }
         at_least_one("store.requests_max", self.requests_max as u64)?;
+        at_least_one("store.parts_at_once", self.parts_at_once as u64)?;
         if self.bucket.is_empty() {
             return Err(InvalidConfig::NoBucketName);
         }
@@ -119,6 +124,7 @@ impl StoreConfig {
             request_timeout: self.request_timeout.0,
             requests_max: self.requests_max,
             part_bytes: self.part_size.0,
+            parts_at_once: self.parts_at_once,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! How many resumable uploads there may be, in total and per client, and when one has expired.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::{blob::ResumableId, serve::server::clients::address::ClientKey};
 use tokio::time::{Duration, Instant};
@@ -83,6 +83,16 @@ impl Book {
             seen,
         };
         self.entries.insert(id, entry);
+    }
+
+    /// Is it one of them?
+    pub fn knows(&self, id: ResumableId) -> bool {
+        self.entries.contains_key(&id)
+    }
+
+    /// The names of all.
+    pub fn ids(&self) -> BTreeSet<ResumableId> {
+        self.entries.keys().copied().collect()
     }
 
     /// Somebody asked for it.

@@ -1,4 +1,5 @@
-//! [`Sessions`]: all resumable uploads, found again after a restart.
+//! [`Sessions`]: all resumable uploads, found again after a restart, and when a directory is
+//! back that was out at the start.
 
 use std::{
     collections::HashMap,
@@ -17,7 +18,10 @@ use shared::{
     hash::ContentHash,
     ids::{BagId, ObjectId, StorageBucketId},
 };
-use tokio::time::{Duration, Instant};
+use tokio::{
+    sync::watch,
+    time::{Duration, Instant},
+};
 
 use super::{
     core::{Book, Limits},
@@ -60,6 +64,10 @@ pub struct Sessions {
 
 struct Inner {
     blobs: BlobStore,
+    /// Changes when a directory is back.
+    returns: watch::Receiver<u64>,
+    holdings: Holdings,
+    uploads: Uploads,
     metrics: Metrics,
     expiry: Duration,
     all: Mutex<All>,
@@ -80,42 +88,15 @@ impl Sessions {
         metrics: Metrics,
     ) -> Result<Self, BlobError> {
         let blobs = holdings.blobs().clone();
-        let mut all = All {
+        let all = All {
             book: Book::new(limits),
             sessions: HashMap::new(),
         };
-        for kept in blobs.resumables()? {
-            let Some(about) = read_note(&kept) else {
-                tracing::warn!(upload = %kept.id, "the note of an upload cannot be read; it is forgotten");
-                blobs.forget_resumable(kept.id)?;
-                continue;
-            };
-            let held = holdings.get(about.ids.object);
-            let is_finished = held.is_some_and(|held| held.hash == about.hash);
-            let (state, room) = match kept.data_len {
-                _ if is_finished => {
-                    blobs.drop_resumable_data(kept.id)?;
-                    (State::Finished, None)
-                }
-                Some(len) => {
-                    let left = about.size.saturating_sub(len);
-                    (State::Asleep, Some(uploads.hold(left)))
-                }
-                None => {
-                    blobs.forget_resumable(kept.id)?;
-                    continue;
-                }
-            };
-            let age = kept.written.elapsed().unwrap_or_default();
-            let now = Instant::now();
-            // One that is older than the clock has expired.
-            let seen = now.checked_sub(age.min(limits.expiry)).unwrap_or(now);
-            all.book.found(seen, kept.id, about.client, !is_finished);
-            let session = Arc::new(Session::new(about, state, room));
-            all.sessions.insert(kept.id, session);
-        }
         let inner = Inner {
+            returns: blobs.returns(),
             blobs,
+            holdings: holdings.clone(),
+            uploads: uploads.clone(),
             metrics,
             expiry: limits.expiry,
             all: Mutex::new(all),
@@ -124,8 +105,60 @@ impl Sessions {
         let sessions = Self {
             inner: Arc::new(inner),
         };
-        sessions.count();
+        sessions.find()?;
         Ok(sessions)
+    }
+
+    /// Finds the sessions that lie on disk and are not known: those of earlier runs, and those of a
+    /// directory that is back. Says how many. Blocks.
+    fn find(&self) -> Result<usize, BlobError> {
+        // One that ends meanwhile is none that was not known.
+        let known = self.with(|all| all.book.ids());
+        let mut found = 0;
+        for kept in self.inner.blobs.resumables()? {
+            if known.contains(&kept.id) || self.with(|all| all.book.knows(kept.id)) {
+                continue;
+            }
+            found += usize::from(self.add(&kept)?);
+        }
+        Ok(found)
+    }
+
+    /// Takes a session up that lies on disk, or forgets it if nothing can come of it. Blocks.
+    fn add(&self, kept: &Kept) -> Result<bool, BlobError> {
+        let Inner { blobs, expiry, .. } = &*self.inner;
+        let Some(about) = read_note(kept) else {
+            tracing::warn!(upload = %kept.id, "the note of an upload cannot be read; it is forgotten");
+            blobs.forget_resumable(kept.id)?;
+            return Ok(false);
+        };
+        let held = self.inner.holdings.get(about.ids.object);
+        let is_finished = held.is_some_and(|held| held.hash == about.hash);
+        let (state, room) = match kept.data_len {
+            _ if is_finished => {
+                blobs.drop_resumable_data(kept.id)?;
+                (State::Finished, None)
+            }
+            Some(len) => {
+                let left = about.size.saturating_sub(len);
+                (State::Asleep, Some(self.inner.uploads.hold(left)))
+            }
+            None => {
+                blobs.forget_resumable(kept.id)?;
+                return Ok(false);
+            }
+        };
+        let age = kept.written.elapsed().unwrap_or_default();
+        let now = Instant::now();
+        // One that is older than the clock has expired.
+        let seen = now.checked_sub(age.min(*expiry)).unwrap_or(now);
+        let client = about.client;
+        let session = Arc::new(Session::new(about, state, room));
+        self.with(|all| {
+            all.book.found(seen, kept.id, client, !is_finished);
+            all.sessions.insert(kept.id, session);
+        });
+        Ok(true)
     }
 
     /// A new session, durable when this returns.
@@ -219,15 +252,33 @@ impl Sessions {
         forgotten
     }
 
-    /// Ends sessions whose time is over, as long as it is waited for.
-    pub async fn expire_forever(self) {
+    /// Ends sessions whose time is over, and finds those of directories that come back, as long as it is
+    /// waited for.
+    pub async fn tend_forever(self) {
         let pause =
             (self.inner.expiry / 20).clamp(Duration::from_millis(50), Duration::from_secs(60));
+        let mut returns = self.inner.returns.clone();
         loop {
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                // It ends with the blob store only, and that lives as long as this.
+                Ok(()) = returns.changed() => self.find_again().await,
+                () = tokio::time::sleep(pause) => {}
+            }
             for id in self.with(|all| all.book.expired(Instant::now())) {
                 self.expire(id).await;
             }
+        }
+    }
+
+    async fn find_again(&self) {
+        let sessions = self.clone();
+        match tokio::task::spawn_blocking(move || sessions.find()).await {
+            Ok(Ok(found)) => tracing::info!(found, "uploads of a directory that is back"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "uploads of a directory that is back are found at the next start");
+            }
+            // The node stops.
+            Err(_) => {}
         }
     }
 

@@ -19,7 +19,7 @@ use colossus::{
 use harness::{BAG, TestNode, bucket_of, bytes, chain, create_for, delete, eventually};
 use line::Line;
 use server::{KEY, Server};
-use shared::{blob::Registry, chain::Chain, hash::ContentHash};
+use shared::{blob::Registry, chain::Chain, config::TimeSpan, hash::ContentHash};
 
 /// Files that hold an object's bytes here.
 fn data_files(node: &TestNode) -> Vec<String> {
@@ -322,6 +322,55 @@ async fn what_a_crash_left_in_the_store_is_removed_and_nothing_else() {
     assert!(!file.exists());
     let answer = node.get("files/1").await.bytes().await.unwrap();
     assert!(answer == known);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn so_many_parts_are_sent_at_once_and_no_more() {
+    let chain = chain(1);
+    let server = Server::start();
+    let line = Line::to(server.address);
+    let over_line = |config: &mut colossus::config::Config| {
+        server.configure_at(line.address, config);
+        config.store.parts_at_once = 3;
+        // Answers are held back in this test.
+        config.store.request_timeout = TimeSpan(harness::PATIENCE);
+    };
+    let node = TestNode::start(&chain, 1, over_line).await;
+    let content = bytes(1, 40_000_000);
+    create_for(&chain, 1, &content);
+    line.hold(true);
+    let uploading = node.upload(1, &content);
+    let watching = async {
+        eventually("three are under way", async || line.held() == 3).await;
+        // Eight there are; a fourth one would come at once.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        let held = line.held();
+        line.hold(false);
+        held
+    };
+    let (answer, held) = tokio::join!(uploading, watching);
+    assert_eq!((answer.status().as_u16(), held), (201, 3));
+    assert!(fs::read(server.file_of(&content)).unwrap() == content);
+    let puts = "storage_object_store_requests_total{operation=\"put\",outcome=\"ok\"}";
+    assert_eq!(node.metric(puts).await, 1.0);
+    assert_eq!(
+        node.metric("storage_object_store_requests_in_flight").await,
+        0.0
+    );
+
+    // A line that breaks within them: nothing of it stays, and the upload can be repeated.
+    let other = bytes(2, 30_000_000);
+    create_for(&chain, 2, &other);
+    line.cut_after(0);
+    assert_eq!(node.upload(2, &other).await.status(), 503);
+    assert!(!node.holds(2) && !server.file_of(&other).exists());
+    line.mend();
+    eventually("it is stored when the line is back", async || {
+        node.upload(2, &other).await.status() == 201
+    })
+    .await;
+    assert!(fs::read(server.file_of(&other)).unwrap() == other);
     node.stop().await;
 }
 

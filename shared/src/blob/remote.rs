@@ -11,11 +11,8 @@
 //! answers again: see [`Remote::probe`].
 
 use std::{
-    fmt,
-    fs::File,
-    io,
+    fmt, io,
     ops::Range,
-    os::unix::fs::FileExt,
     path::PathBuf,
     sync::{
         Arc,
@@ -25,7 +22,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
-use object_store::{ObjectStoreExt, path::Path};
+use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use tokio::{
@@ -35,6 +32,7 @@ use tokio::{
 
 mod bucket;
 mod owner;
+mod put;
 pub mod trial;
 
 use bucket::Bucket;
@@ -78,8 +76,11 @@ pub struct RemoteOptions {
     pub request_timeout: Duration,
     /// Requests under way at once.
     pub requests_max: usize,
-    /// Bytes sent in one request; larger objects go in parts. At least 5 MiB.
+    /// Bytes sent in one request; larger objects go in parts. At least 5 MiB. Together with
+    /// `requests_max` it bounds the memory of what is sent: one part per request.
     pub part_bytes: u64,
+    /// Parts of one object sent at once.
+    pub parts_at_once: usize,
 }
 
 impl RemoteOptions {
@@ -102,7 +103,8 @@ pub struct Remote {
     name: PathBuf,
     marker: Marker,
     part_bytes: u64,
-    slots: Semaphore,
+    parts_at_once: usize,
+    slots: Arc<Semaphore>,
     puts: Arc<Puts>,
     health: Health,
     looked: Mutex<Option<Instant>>,
@@ -178,6 +180,17 @@ impl RemoteMetrics {
         Ok(metrics)
     }
 
+    /// Something that was asked for has ended.
+    fn ended<T>(&self, operation: Operation, answer: &Result<T, object_store::Error>) {
+        let outcome = match answer {
+            Ok(_) => DONE,
+            Err(object_store::Error::NotFound { .. }) => NOT_FOUND,
+            Err(_) => FAILED,
+        };
+        let labels = [operation.label(), outcome];
+        self.requests.with_label_values(&labels).inc();
+    }
+
     /// The figures of a node that has no object store.
     pub(super) fn register_unused(registry: &Registry) -> Result<(), prometheus::Error> {
         Self::new()?.register(registry)
@@ -237,7 +250,8 @@ impl Remote {
             name: options.name(),
             marker,
             part_bytes: options.part_bytes,
-            slots: Semaphore::new(options.requests_max),
+            parts_at_once: options.parts_at_once,
+            slots: Arc::new(Semaphore::new(options.requests_max)),
             puts: Arc::new(puts),
             health: Health::default(),
             looked: Mutex::new(None),
@@ -278,65 +292,6 @@ impl Remote {
     /// Makes its figures known.
     pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         self.metrics.register(registry)
-    }
-
-    /// Puts a file there, and asks whether the whole of it is there.
-    pub(super) async fn put(
-        &self,
-        hash: &ContentHash,
-        file: File,
-        size: u64,
-    ) -> Result<(), BlobError> {
-        self.check()?;
-        let path = self.bucket.path(hash);
-        let put = async {
-            if size <= self.part_bytes {
-                let bytes = read_part(&Arc::new(file), 0..size).await?;
-                self.bucket.s3.put(&path, bytes.into()).await.map(drop)
-            } else {
-                self.put_parts(&path, Arc::new(file), size).await
-            }
-        };
-        let done = self.counted(Operation::Put, put).await;
-        done.map_err(|error| self.failed(error))?;
-        self.metrics.bytes.with_label_values(&["out"]).inc_by(size);
-        match self.size(hash).await? {
-            Some(there) if there == size => Ok(()),
-            there => {
-                let error = format!("it has {there:?} bytes of it and not {size}");
-                Err(BlobError::io(
-                    "put into",
-                    &self.name,
-                    io::Error::other(error),
-                ))
-            }
-        }
-    }
-
-    async fn put_parts(
-        &self,
-        path: &Path,
-        file: Arc<File>,
-        size: u64,
-    ) -> Result<(), object_store::Error> {
-        let mut upload = self.bucket.s3.put_multipart(path).await?;
-        let sent = async {
-            let mut at = 0;
-            while at < size {
-                let end = size.min(at + self.part_bytes);
-                let part = read_part(&file, at..end).await?;
-                upload.put_part(part.into()).await?;
-                at = end;
-            }
-            upload.complete().await.map(drop)
-        };
-        let sent = sent.await;
-        if sent.is_err()
-            && let Err(error) = upload.abort().await
-        {
-            tracing::warn!(%error, "parts of an object may stay in the object store");
-        }
-        sent
     }
 
     /// Bytes of an object; `None` if it is not there.
@@ -427,23 +382,22 @@ impl Remote {
         failed
     }
 
+    /// One request, in a slot.
+    async fn in_slot<T>(&self, request: impl Future<Output = T>) -> T {
+        // The semaphore is never closed.
+        let _slot = self.slots.acquire().await.ok();
+        let _in_flight = InFlight::new(&self.metrics.in_flight);
+        request.await
+    }
+
     /// One request, in a slot, counted.
     async fn counted<T>(
         &self,
         operation: Operation,
         request: impl Future<Output = Result<T, object_store::Error>>,
     ) -> Result<T, object_store::Error> {
-        // The semaphore is never closed.
-        let _slot = self.slots.acquire().await.ok();
-        let _in_flight = InFlight::new(&self.metrics.in_flight);
-        let answer = request.await;
-        let outcome = match &answer {
-            Ok(_) => DONE,
-            Err(object_store::Error::NotFound { .. }) => NOT_FOUND,
-            Err(_) => FAILED,
-        };
-        let labels = [operation.label(), outcome];
-        self.metrics.requests.with_label_values(&labels).inc();
+        let answer = self.in_slot(request).await;
+        self.metrics.ended(operation, &answer);
         answer
     }
 }
@@ -462,20 +416,4 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.dec();
     }
-}
-
-/// Reads a part of a file on the blocking pool.
-async fn read_part(file: &Arc<File>, range: Range<u64>) -> Result<Bytes, object_store::Error> {
-    let file = file.clone();
-    let read = move || {
-        let mut part = vec![0; (range.end - range.start) as usize];
-        file.read_exact_at(&mut part, range.start)?;
-        Ok(Bytes::from(part))
-    };
-    let read = tokio::task::spawn_blocking(read).await;
-    let read: io::Result<Bytes> = read.unwrap_or_else(|error| Err(io::Error::other(error)));
-    read.map_err(|error| object_store::Error::Generic {
-        store: TEMP_FILE,
-        source: Box::new(error),
-    })
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::time::Duration;
+use tokio::{sync::watch, time::Duration};
 
 use super::{
     BlobError, Condition, Disk, Partial, RealDisk, Space, Stored,
@@ -49,6 +49,8 @@ struct Inner {
     /// Objects that are being received by groups.
     sparse: Mutex<HashSet<ContentHash>>,
     is_read_only: AtomicBool,
+    /// How often a directory came back.
+    returns: watch::Sender<u64>,
 }
 
 /// What keeps objects.
@@ -114,6 +116,7 @@ impl BlobStore {
             naming: Mutex::new(()),
             sparse: Mutex::default(),
             is_read_only: AtomicBool::new(false),
+            returns: watch::Sender::new(0),
         };
         Self {
             inner: Arc::new(inner),
@@ -133,6 +136,13 @@ impl BlobStore {
     pub async fn get(&self, hash: &ContentHash) -> Result<Option<Stored>, BlobError> {
         let (store, hash) = (self.clone(), *hash);
         self.on_pool(hash, move || store.find(hash)).await
+    }
+
+    /// As [`get`](Self::get), for an object that is known never to have been here: what is in no directory
+    /// that can be read is absent, also while one is out.
+    pub async fn get_unrecorded(&self, hash: &ContentHash) -> Result<Option<Stored>, BlobError> {
+        let (store, hash) = (self.clone(), *hash);
+        self.on_pool(hash, move || store.find_readable(hash)).await
     }
 
     /// Remove an object for good, from all directories. Says whether there was one; while a directory
@@ -235,6 +245,11 @@ impl BlobStore {
         self.readable().count() < self.inner.volumes.len()
     }
 
+    /// Changes each time a directory is back that was out.
+    pub fn returns(&self) -> watch::Receiver<u64> {
+        self.inner.returns.subscribe()
+    }
+
     /// How often an object could not be had because a directory was out.
     pub fn unavailable_count(&self) -> u64 {
         let volumes = self.inner.volumes.iter();
@@ -261,6 +276,7 @@ impl BlobStore {
     /// Looks at all directories: how they are and how much room they have. One that was out and is
     /// back is used again.
     pub async fn measure(&self) -> Vec<Measured> {
+        let was_out: Vec<_> = self.inner.volumes.iter().filter(|v| v.is_out()).collect();
         let looks = self.inner.volumes.iter().map(|volume| async move {
             let looked = volume.clone();
             let look = tokio::task::spawn_blocking(move || looked.probe());
@@ -271,6 +287,9 @@ impl BlobStore {
             }
         });
         futures::future::join_all(looks).await;
+        if was_out.iter().any(|volume| !volume.is_out()) {
+            self.inner.returns.send_modify(|returns| *returns += 1);
+        }
         if let Some(remote) = self.remote() {
             remote.probe(self.has_cards().await).await;
             self.settle_puts(remote).await;
@@ -521,6 +540,13 @@ impl BlobStore {
     }
 
     fn find(&self, hash: ContentHash) -> Result<Option<Stored>, BlobError> {
+        match self.find_readable(hash)? {
+            None => self.believe_absent().map(|()| None),
+            found => Ok(found),
+        }
+    }
+
+    fn find_readable(&self, hash: ContentHash) -> Result<Option<Stored>, BlobError> {
         for volume in self.readable() {
             let Some(found) = volume.find(hash, self.remote())? else {
                 continue;
@@ -532,7 +558,7 @@ impl BlobStore {
             let found = volume.find(hash, self.remote())?;
             return Ok(found.map(|found| found.stored));
         }
-        self.believe_absent().map(|()| None)
+        Ok(None)
     }
 
     /// Make an object's outboard from its data, which thereby is verified.

@@ -135,6 +135,11 @@ impl Volume {
         &self.health
     }
 
+    /// Can nothing be read here, as far as is known?
+    pub(super) fn is_out(&self) -> bool {
+        !self.health.condition().is_readable()
+    }
+
     /// Refuses to write when nothing may be written here.
     pub(super) fn check_writable(&self) -> Result<(), BlobError> {
         match self.health.is_open() {
