@@ -255,7 +255,7 @@ mod tests {
             count.sum::<usize>()
         };
         let before = series();
-        assert_eq!(before, 11 + 6 + 5 + 7 + 2 + 5 + 2 + 2 + 3);
+        assert_eq!(before, 12 + 6 + 5 + 7 + 2 + 5 + 2 + 2 + 3);
         for result in PrefetchResult::ALL {
             metrics.prefetch(result);
         }
