@@ -27,7 +27,7 @@ use crate::{
     accept::actor::{AcceptActor, Parts, TroubleCell},
     cleanup::{self, actor::CleanupActor, metrics::StateCell, place::Us},
     config::{Config, InvalidConfig},
-    disk::{self, StandingCell, actor::DiskActor},
+    disk::{self, StandingCell, actor::DiskActor, room::Ledger},
     history::Way,
     holdings::{Holdings, HoldingsError},
     http::{self, upload::limits::Uploads},
@@ -178,7 +178,9 @@ impl Colossus {
         let host_id = format!("worker-{}-{:016x}", config.worker, rand::random::<u64>());
         let peers = Peers::new(host_id.clone(), config.replicate.bytes_per_second_min.0)?;
         let (h, v, m) = (holdings.clone(), view.clone(), metrics.clone());
-        let replicate = ReplicateActor::new(&config.replicate, peers.clone(), h, v, m).start();
+        let ledger = Ledger::default();
+        let (c, p, l) = (&config.replicate, peers.clone(), ledger.clone());
+        let replicate = ReplicateActor::new(c, p, h, v, m, l).start();
         registry.register(Box::new(holdings.history().lost()))?;
         let cleanup_state = StateCell::default();
         let us_config = config.clone();
@@ -239,11 +241,13 @@ impl Colossus {
             config: config.disk.clone(),
             blobs: holdings.blobs().clone(),
             replicate: replicate.clone(),
+            ledger: ledger.clone(),
             metrics: metrics.clone(),
             cell: standing.clone(),
         })
         .await;
-        let uploads = Uploads::new(config.uploads.clone(), standing.clone(), metrics.clone());
+        let (c, s, m) = (config.uploads.clone(), standing.clone(), metrics.clone());
+        let uploads = Uploads::new(c, ledger, s, m);
         let tus = open_sessions(&config, &holdings, &uploads, &metrics).await?;
         let expiring = tokio::spawn(tus.clone().tend_forever());
         let mut node = Node {
@@ -565,9 +569,10 @@ fn health(node: &web::Data<Node>) -> Health {
         }
     };
     let standing = node.standing.clone();
-    let disk = move || match standing.get().refuses_uploads() {
+    // A node that may not write still serves.
+    let disk = move || match standing.get().cannot_serve() {
         None => Ok(()),
-        Some(refusal) => Err(refusal.message),
+        Some(why) => Err(why.to_owned()),
     };
     Health::new()
         .ready_when("chain", chain)

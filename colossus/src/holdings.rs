@@ -238,6 +238,18 @@ impl Holdings {
         verified: Verified,
         outbox: Option<OutboxEntry>,
     ) -> Result<Held, HoldingsError> {
+        let stored = self.store_first(object, verified, outbox).await;
+        stored.map(|(held, _)| held)
+    }
+
+    /// [`store`](Self::store), and says whether this was the first to store the object: of several at
+    /// once it is one.
+    pub async fn store_first(
+        &self,
+        object: ObjectId,
+        verified: Verified,
+        outbox: Option<OutboxEntry>,
+    ) -> Result<(Held, bool), HoldingsError> {
         let _one_at_a_time = self.stripe(verified.hash()).lock().await;
         let stored = verified.commit().await?;
         self.record(object, stored, outbox).await
@@ -259,7 +271,10 @@ impl Holdings {
             false => self.inner.blobs.get_unrecorded(&hash).await?,
         };
         match found {
-            Some(stored) => self.record(object, stored, outbox).await.map(Some),
+            Some(stored) => {
+                let recorded = self.record(object, stored, outbox).await;
+                recorded.map(|(held, _)| Some(held))
+            }
             None => Ok(None),
         }
     }
@@ -430,7 +445,7 @@ impl Holdings {
         object: ObjectId,
         stored: Stored,
         outbox: Option<OutboxEntry>,
-    ) -> Result<Held, HoldingsError> {
+    ) -> Result<(Held, bool), HoldingsError> {
         let holdings = self.clone();
         blocking(move || {
             let media_type = sniff(&stored);
@@ -451,9 +466,14 @@ impl Holdings {
             holdings.inner.objects.database().flush_blocking()?;
             // It may have taken the place of a damaged one.
             holdings.inner.kept.close(&held.hash);
-            holdings.inner.index.write().insert(object, held);
+            let is_first = {
+                let mut index = holdings.inner.index.write();
+                let is_first = index.get(object).is_none();
+                index.insert(object, held);
+                is_first
+            };
             holdings.count(&[object]);
-            Ok(held)
+            Ok((held, is_first))
         })
         .await
     }

@@ -66,6 +66,8 @@ pub struct Metrics {
     pub replication_lag: Histogram,
     /// Fetches under way.
     pub fetches_in_flight: IntGauge,
+    /// Objects owed and due whose fetch waits for room on the disks.
+    pub fetches_waiting_for_room: IntGauge,
     /// What sources did wrong in transfers of large objects, by fault.
     pub source_faults: IntCounterVec,
     /// Bytes received in transfers, right or wrong, by part (`data`, `outboard`).
@@ -131,20 +133,22 @@ impl Metrics {
                 "Bytes of disk set aside for uploads that are not whole yet",
             )?,
             tus_begun: make.counter("storage_tus_begun_total", "Resumable uploads begun")?,
-            tus_ended: make.counters(
+            tus_ended: make.counters_from_0(
                 "storage_tus_ended_total",
                 "Resumable uploads ended, by how",
-                &["how"],
+                "how",
+                &SessionEnd::ALL.map(SessionEnd::word),
             )?,
             tus_sessions: make.gauges(
                 "storage_tus_sessions",
                 "Resumable uploads by state",
                 &["state"],
             )?,
-            tus_bodies: make.counters(
+            tus_bodies: make.counters_from_0(
                 "storage_tus_bodies_total",
                 "Bodies of resumable uploads by how they ended",
-                &["end"],
+                "end",
+                &BodyEnd::ALL.map(BodyEnd::word),
             )?,
             tus_bytes: make.counter(
                 "storage_tus_bytes_total",
@@ -193,6 +197,10 @@ impl Metrics {
             replication_lag: make
                 .delays("storage_replication_lag_seconds", "From wanted to held")?,
             fetches_in_flight: make.gauge("storage_fetches_in_flight", "Fetches under way")?,
+            fetches_waiting_for_room: make.gauge(
+                "storage_fetches_waiting_for_room",
+                "Objects owed and due that wait for room on the disks",
+            )?,
             source_faults: make.counters(
                 "storage_source_faults_total",
                 "What other nodes did wrong in transfers of large objects",
@@ -251,18 +259,12 @@ impl Metrics {
             )?,
             open_objects: make
                 .gauge("storage_open_objects", "Objects whose files are kept open")?,
-            served_damage: {
-                let met = make.counters(
-                    "storage_damage_met_total",
-                    "Answers that met damaged bytes and did not give them out, by where they ended",
-                    &["at"],
-                )?;
-                // Alerts need the zero before the first.
-                for at in ["start", "body"] {
-                    met.with_label_values(&[at]).inc_by(0);
-                }
-                met
-            },
+            served_damage: make.counters_from_0(
+                "storage_damage_met_total",
+                "Answers that met damaged bytes and did not give them out, by where they ended",
+                "at",
+                &["start", "body"],
+            )?,
             gossip_received: make.counters(
                 "storage_gossip_received_total",
                 "Gossip messages by verdict",
@@ -274,10 +276,11 @@ impl Metrics {
                 &["outcome"],
             )?,
             peers: make.gauge("storage_peers", "Peers connected")?,
-            mailbox_full: make.counters(
+            mailbox_full: make.counters_from_0(
                 "storage_mailbox_full_total",
                 "Messages that found a mailbox full",
-                &["actor"],
+                "actor",
+                &["accept", "cleanup", "network", "replicate", "scrub"],
             )?,
         })
     }
@@ -310,6 +313,20 @@ impl Maker<'_> {
     ) -> Result<IntCounterVec, prometheus::Error> {
         let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
         self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+    /// With every series at 0 from the start: nobody sees the rise of one that was not there before.
+    fn counters_from_0(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        words: &[&str],
+    ) -> Result<IntCounterVec, prometheus::Error> {
+        let metric = self.counters(name, help, &[label])?;
+        for word in words {
+            metric.with_label_values(&[word]);
+        }
         Ok(metric)
     }
     fn gauges(

@@ -4,9 +4,13 @@
 mod harness;
 
 use colossus::config::{Config, Share};
-use harness::{BAG, TestNode, bytes, chain, create_for, eventually};
+use harness::{BAG, TestNode, bytes, chain, create_for, delete, eventually};
 use shared::config::{ByteSize, TimeSpan};
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 async fn read_only(node: &TestNode, on: bool) -> serde_json::Value {
     let admin = node.node.admin_address();
@@ -48,6 +52,9 @@ async fn in_read_only_mode_a_node_serves_and_takes_nothing() {
     let bucket = preflight(&one, 1).await;
     assert_eq!(bucket["canTake"], false);
     assert_eq!(bucket["reasons"], serde_json::json!(["read-only"]));
+    let ready = format!("http://{}/readyz?verbose", one.node.admin_address());
+    let ready = one.http.get(ready).send().await.unwrap();
+    assert_eq!(ready.status(), 200, "it serves: {:?}", ready.text().await);
 
     create_for(&chain, 2, &new);
     let refused = one.upload(2, &new).await;
@@ -146,4 +153,112 @@ async fn an_upload_under_way_ends_when_nothing_may_be_written() {
     drop(partial);
     eventually("nothing is left", async || node.files_on_disk().is_empty()).await;
     node.stop().await;
+}
+
+/// A file system in memory, as long as it lives. `None`, with the reason told, where nothing may be
+/// mounted.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn new(dir: &Path, size: &str) -> Option<Self> {
+        std::fs::create_dir_all(dir).unwrap();
+        let options = format!("size={size}");
+        let arguments = ["-t", "tmpfs", "-o", &options, "tmpfs"];
+        match Command::new("mount").args(arguments).arg(dir).output() {
+            Ok(output) if output.status.success() => Some(Self(dir.into())),
+            output => {
+                eprintln!("skipped: nothing can be mounted here: {output:?}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _gone = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
+}
+
+const MIB: u64 = 1 << 20;
+
+/// Waits until all that is missing waits for room; says how little was free meanwhile.
+async fn free_bytes_min_until_waiting(node: &TestNode, at_least: u64) -> u64 {
+    let blobs = node.node.node().holdings.blobs().clone();
+    let mut free_min = u64::MAX;
+    eventually("the rest waits for room", async || {
+        free_min = free_min.min(blobs.free_bytes().unwrap_or(0));
+        let replication = &node.json("status").await["replication"];
+        let count = |key: &str| replication[key].as_u64().unwrap_or(0);
+        let waiting = count("waitingForRoom");
+        count("fetching") == 0 && waiting >= at_least && waiting == count("missing")
+    })
+    .await;
+    free_min.min(blobs.free_bytes().unwrap())
+}
+
+#[actix_web::test]
+async fn fetches_leave_what_the_marks_say_however_much_is_offered() {
+    let places = tempfile::tempdir().unwrap();
+    let Some(mount) = Mount::new(&places.path().join("disk"), "64m") else {
+        return;
+    };
+    let chain = chain(2);
+    let small = |config: &mut Config| {
+        config.disk.dirs = vec![mount.0.clone()];
+        config.disk.low = Share::Bytes(ByteSize(24 * MIB));
+        config.disk.critical = Share::Bytes(ByteSize(8 * MIB));
+        config.disk.margin = Share::Bytes(ByteSize(MIB));
+        // So rarely that measuring alone would come too late.
+        config.disk.check_interval = TimeSpan(Duration::from_secs(2));
+        config.replicate.whole_max = ByteSize(4 * MIB);
+    };
+    let two = TestNode::start(&chain, 2, |_| {}).await;
+    let file = |id: u64| {
+        bytes(
+            id,
+            (if id.is_multiple_of(2) { 3 } else { 6 }) * MIB as usize,
+        )
+    };
+    for id in 1..=20 {
+        create_for(&chain, id, &file(id));
+        assert_eq!(two.upload(id, &file(id)).await.status(), 201);
+    }
+    eventually("all is accepted", async || {
+        (1..=20).all(|id| two.accepted(id))
+    })
+    .await;
+    let one = TestNode::start(&chain, 1, small).await;
+    let free_min = free_bytes_min_until_waiting(&one, 5).await;
+    assert!(free_min >= 24 * MIB, "{free_min} were free");
+    let held = |one: &TestNode| (1..=40).filter(|id| one.holds(*id)).count();
+    let accepted_held = held(&one);
+    assert!(accepted_held >= 5, "{accepted_held}");
+    let waiting = one.metric("storage_fetches_waiting_for_room").await;
+    assert_eq!(waiting, 20.0 - accepted_held as f64);
+
+    // Of pending ones there may be one copy only: for them the critical mark holds.
+    two.stop().await;
+    let mute = |config: &mut Config| config.keys.transactor_uri = None;
+    let two = TestNode::start(&chain, 2, mute).await;
+    for id in 21..=32 {
+        create_for(&chain, id, &file(id));
+        assert_eq!(two.upload(id, &file(id)).await.status(), 201);
+    }
+    eventually("pending ones come", async || held(&one) > accepted_held).await;
+    let free_min = free_bytes_min_until_waiting(&one, 20 - accepted_held as u64 + 5).await;
+    assert!(free_min >= 8 * MIB, "{free_min} were free");
+    assert!(free_min < 24 * MIB, "{free_min} were free");
+
+    // When there is room again the others go on.
+    let held_before: Vec<u64> = (1..=32).filter(|id| one.holds(*id)).collect();
+    for id in &held_before {
+        delete(&chain, *id);
+    }
+    eventually("others are fetched", async || {
+        (1..=32).any(|id| one.holds(id) && !held_before.contains(&id))
+    })
+    .await;
+    one.stop().await;
+    two.stop().await;
 }

@@ -166,6 +166,33 @@ async fn holders_with_different_damage_mend_each_other() {
 }
 
 #[actix_web::test]
+async fn while_nobody_can_be_asked_nothing_is_said_about_good_copies() {
+    let chain = chain(2);
+    let one = TestNode::start(&chain, 1, eager).await;
+    let file = bytes(1, 400_000);
+    create_for(&chain, 1, &file);
+    assert_eq!(one.upload(1, &file).await.status(), 201);
+    eventually("it is accepted", async || one.accepted(1)).await;
+    flip(&path_on_disk(&one, &file), 200_000);
+    scrub(&one).await;
+    // The other holder is there on chain, and nobody knows where it listens.
+    let damage = &one.node.node().damage;
+    eventually("it is found", async || damage.totals().0 == 1).await;
+    assert!(!damage.mended(ContentHash::of(&file)).await);
+    assert_eq!(damage.totals(), (1, 0));
+    let quarantined = "storage_scrub_objects_total{result=\"quarantined\"}";
+    assert_eq!(one.metric(quarantined).await, 0.0);
+    assert!(!honest(&one, 1, &file).await);
+
+    let two = TestNode::start(&chain, 2, eager).await;
+    assert_eq!(two.upload(1, &file).await.status(), 201);
+    eventually("it is mended", async || damage.totals() == (0, 0)).await;
+    assert!(honest(&one, 1, &file).await);
+    one.stop().await;
+    two.stop().await;
+}
+
+#[actix_web::test]
 async fn the_only_copy_is_quarantined_kept_and_mended_when_a_good_one_comes() {
     let (chain, mut nodes, files) = nodes_with_objects(2, &[500, 400_000, 50_000]).await;
     let other = nodes.pop().unwrap();

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use harness::*;
 
 /// Names that do not change.
-const NAMES: [&str; 25] = [
+const NAMES: [&str; 26] = [
     "jsnode_build_info",
     "jsnode_chain_finalized_block",
     "jsnode_chain_processed_block",
@@ -38,6 +38,7 @@ const NAMES: [&str; 25] = [
     "storage_scrub_overdue",
     "storage_objects_errored",
     "storage_fetches_in_flight",
+    "storage_fetches_waiting_for_room",
 ];
 
 /// Metrics the operator's guide speaks of.
@@ -91,6 +92,16 @@ async fn every_documented_metric_is_exposed() {
         .collect();
     for name in NAMES {
         assert!(exposed.contains(name), "{name} is not exposed:\n{text}");
+    }
+    // Of what has not happened yet the zero is there.
+    for series in [
+        "storage_tus_ended_total{how=\"expired\"} 0",
+        "storage_tus_bodies_total{end=\"cut\"} 0",
+        "storage_cleanup_probes_total{verdict=\"wrong-bytes\"} 0",
+        "storage_mailbox_full_total{actor=\"replicate\"} 0",
+        "http_server_refusals_total{reason=\"rate\"} 0",
+    ] {
+        assert!(text.contains(series), "{series} is not there:\n{text}");
     }
     let documented = documented();
     assert!(documented.len() >= 8, "{documented:?}");

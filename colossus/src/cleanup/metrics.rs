@@ -6,7 +6,7 @@ use parking_lot::RwLock;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use serde::Serialize;
 
-use super::core::Kept;
+use super::{core::Kept, probe::Verdict};
 use crate::config::CleanupMode;
 
 /// Metrics of the cleanup; cheap to clone.
@@ -60,6 +60,10 @@ impl CleanupMetrics {
         registry.register(Box::new(metrics.waiting_objects.clone()))?;
         registry.register(Box::new(metrics.waiting_bytes.clone()))?;
         registry.register(Box::new(metrics.probes.clone()))?;
+        // Each at 0 from the start: nobody sees the rise of a series that was not there before.
+        for verdict in Verdict::ALL {
+            metrics.probes.with_label_values(&[verdict.word()]);
+        }
         registry.register(Box::new(metrics.probe_bytes.clone()))?;
         registry.register(Box::new(metrics.removed_bytes.clone()))?;
         registry.register(Box::new(metrics.pinned.clone()))?;

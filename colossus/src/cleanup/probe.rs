@@ -61,6 +61,18 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Holds,
+        Self::NoEndpoint,
+        Self::NoAnswer,
+        Self::NotThere,
+        Self::Refuses,
+        Self::WrongLength,
+        Self::WrongBytes,
+        Self::Uncheckable,
+    ];
+
     /// As metrics and people call it.
     pub fn word(self) -> &'static str {
         match self {

@@ -93,6 +93,10 @@ fn table(said: &Value) -> String {
         ("missing", text(&status["replication"]["missing"])),
         ("being fetched", text(&status["replication"]["fetching"])),
         (
+            "waiting for room",
+            text(&status["replication"]["waitingForRoom"]),
+        ),
+        (
             "compared with others",
             rounds(&status["replication"]["rounds"]),
         ),

@@ -5,17 +5,21 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture,
 };
 use shared::blob::BlobStore;
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant};
 
 use super::{
     StandingCell,
     core::{DirectoryState, Disk, Effect, Event, ReadOnly, Standing},
+    room::{Ledger, Mark},
 };
 use crate::{
     config::DiskConfig,
     metrics::Metrics,
     node::{Stop, hint},
-    replicate::actor::{DiskAdmits, ReplicateActor},
+    replicate::{
+        actor::{DiskAdmits, ReplicateActor},
+        core::Space,
+    },
 };
 
 /// The operator switches read-only mode on or off; answers how it stands then. Until the next start.
@@ -31,6 +35,8 @@ pub struct Parts {
     pub blobs: BlobStore,
     /// Pauses.
     pub replicate: Addr<ReplicateActor>,
+    /// What uploads and fetches have taken.
+    pub ledger: Ledger,
     /// The figures.
     pub metrics: Metrics,
     /// Where the standing is left.
@@ -42,18 +48,22 @@ pub struct DiskActor {
     core: Disk,
     interval: Duration,
     is_measuring: bool,
+    /// When the last measurement began, and how uploads stood then.
+    measured: (Instant, Mark),
     parts: Parts,
 }
 
 impl DiskActor {
     /// Measures once, so that everybody knows from the start how it stands, and begins.
     pub async fn start_with(parts: Parts) -> Addr<Self> {
+        let began = (Instant::now(), parts.ledger.mark());
         let measured = parts.blobs.measure().await;
         let core = Disk::new(parts.config.marks(), parts.config.read_only);
         let mut actor = Self {
             core,
             interval: parts.config.check_interval.0,
             is_measuring: false,
+            measured: began,
             parts,
         };
         if actor.core.standing().read_only.is_some() {
@@ -78,7 +88,17 @@ impl DiskActor {
             blobs.set_marks(&directory.dir, is_closed, floor_bytes);
         }
         // Again and again, for a hint may be lost.
-        let admits = DiskAdmits(standing.admits());
+        let (began, uploads) = self.measured;
+        let admits = DiskAdmits {
+            admits: standing.admits(),
+            space: Space {
+                began,
+                free_bytes: standing.free_bytes,
+                low_bytes: standing.low_bytes,
+                critical_bytes: standing.critical_bytes,
+            },
+            uploads,
+        };
         let metrics = &self.parts.metrics;
         hint(&self.parts.replicate, admits, "replicate", metrics);
         metrics.disk.set(&standing, blobs.unavailable_count());
@@ -123,9 +143,11 @@ impl DiskActor {
             return;
         }
         let blobs = self.parts.blobs.clone();
+        let began = (Instant::now(), self.parts.ledger.mark());
         let measuring = async move { blobs.measure().await };
-        ctx.spawn(measuring.into_actor(self).map(|measured, actor, _| {
+        ctx.spawn(measuring.into_actor(self).map(move |measured, actor, _| {
             actor.is_measuring = false;
+            actor.measured = began;
             actor.step(Event::Measured(measured));
         }));
     }

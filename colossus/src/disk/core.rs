@@ -154,6 +154,16 @@ impl Standing {
         }
     }
 
+    /// Why nothing that is held can be served, if so. Whether anything can be written is another matter.
+    pub fn cannot_serve(&self) -> Option<&'static str> {
+        let is_out = |directory: &DirectoryStanding| directory.state == DirectoryState::Out;
+        if self.read_only == Some(ReadOnly::NoObjectStore) {
+            return Some("the object store does not answer");
+        }
+        let all_out = !self.directories.is_empty() && self.directories.iter().all(is_out);
+        all_out.then_some("no directory of objects can be read")
+    }
+
     /// Why no upload is taken now, if so; names the figures and the remedy.
     pub fn refuses_uploads(&self) -> Option<ApiError> {
         let elsewhere = "upload to another bucket of the bag";
@@ -193,7 +203,7 @@ impl Standing {
             .saturating_add(others_bytes)
             .saturating_add(self.low_bytes);
         let message = format!(
-            "no room for {bytes} bytes: {free} are free on this node, {others_bytes} are set aside for other uploads and {low} stay free: upload to another bucket of the bag"
+            "no room for {bytes} bytes: {free} are free on this node, {others_bytes} are set aside for other uploads and for fetches and {low} stay free: upload to another bucket of the bag"
         );
         let refusal = ApiError::new(ErrorKind::OutOfSpace, message).retry_after(RETRY_AFTER_S);
         (needed > free).then_some(refusal)
@@ -459,6 +469,11 @@ mod tests {
         let (states, standing) = measure([900, 900], [out, read_only]);
         assert_eq!(states, [Out, ReadOnly]);
         assert_eq!(standing.read_only, Some(super::ReadOnly::NoDirectory));
+        assert_eq!(standing.cannot_serve(), None, "the second can be read");
+        let out = || Condition::Out(Trouble::Vanished);
+        let (_, standing) = measure([0, 0], [out(), out()]);
+        let why = standing.cannot_serve().unwrap();
+        assert!(why.contains("can be read"), "{why}");
     }
 
     #[test]

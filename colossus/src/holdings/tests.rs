@@ -96,6 +96,22 @@ async fn records_and_outbox_are_read_again() {
 }
 
 #[tokio::test]
+async fn of_several_that_store_one_object_at_once_one_is_the_first() {
+    let bench = Bench::new();
+    let holdings = bench.holdings();
+    let mut all = Vec::new();
+    for _ in 0..8 {
+        all.push(bench.verified(b"the same").await);
+    }
+    let stores = all
+        .into_iter()
+        .map(|verified| holdings.store_first(ObjectId(7), verified, None));
+    let stored = futures::future::join_all(stores).await;
+    let firsts = stored.into_iter().map(|stored| stored.unwrap().1);
+    assert_eq!(firsts.filter(|is_first| *is_first).count(), 1);
+}
+
+#[tokio::test]
 async fn table_files_and_chain_are_brought_together() {
     let bench = Bench::new();
     let holdings = bench.holdings();

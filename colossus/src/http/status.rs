@@ -54,6 +54,8 @@ struct ReplicationStatus {
     missing: i64,
     /// Fetches under way.
     fetching: i64,
+    /// Of those missing, how many are due and wait for room on the disks.
+    waiting_for_room: i64,
     /// The comparison of all that is owed with its other holders.
     rounds: RoundsStatus,
 }
@@ -118,6 +120,7 @@ pub async fn status(node: web::Data<Node>) -> HttpResponse {
         replication: ReplicationStatus {
             missing: node.metrics.objects.with_label_values(&["missing"]).get(),
             fetching: node.metrics.fetches_in_flight.get(),
+            waiting_for_room: node.metrics.fetches_waiting_for_room.get(),
             rounds: node.rounds_state.get(),
         },
         scrub: node.scrub_status.get(),

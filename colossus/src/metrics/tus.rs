@@ -20,6 +20,26 @@ pub enum SessionEnd {
     Lost,
 }
 
+impl SessionEnd {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Finished,
+        Self::Expired,
+        Self::Terminated,
+        Self::WrongHash,
+        Self::Lost,
+    ];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Expired => "expired",
+            Self::Terminated => "terminated",
+            Self::WrongHash => "wrong_hash",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// How a body came to its end.
 #[derive(Debug, Clone, Copy)]
 pub enum BodyEnd {
@@ -40,6 +60,28 @@ pub enum BodyEnd {
 }
 
 impl BodyEnd {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Whole,
+        Self::Cut,
+        Self::Silent,
+        Self::TakenOver,
+        Self::WrongChecksum,
+        Self::TooLong,
+        Self::Failed,
+    ];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Cut => "cut",
+            Self::Silent => "silent",
+            Self::TakenOver => "taken_over",
+            Self::WrongChecksum => "wrong_checksum",
+            Self::TooLong => "too_long",
+            Self::Failed => "failed",
+        }
+    }
+
     /// The end by the answer.
     pub fn of(answer: &Result<(), ApiError>) -> Self {
         match answer.as_ref().map_err(|error| error.kind) {
@@ -57,28 +99,12 @@ impl BodyEnd {
 impl Metrics {
     /// A session has ended.
     pub fn session_ended(&self, how: SessionEnd) {
-        let how = match how {
-            SessionEnd::Finished => "finished",
-            SessionEnd::Expired => "expired",
-            SessionEnd::Terminated => "terminated",
-            SessionEnd::WrongHash => "wrong_hash",
-            SessionEnd::Lost => "lost",
-        };
-        self.tus_ended.with_label_values(&[how]).inc();
+        self.tus_ended.with_label_values(&[how.word()]).inc();
     }
 
     /// The body of a request has ended.
     pub fn body_ended(&self, how: BodyEnd) {
-        let how = match how {
-            BodyEnd::Whole => "whole",
-            BodyEnd::Cut => "cut",
-            BodyEnd::Silent => "silent",
-            BodyEnd::TakenOver => "taken_over",
-            BodyEnd::WrongChecksum => "wrong_checksum",
-            BodyEnd::TooLong => "too_long",
-            BodyEnd::Failed => "failed",
-        };
-        self.tus_bodies.with_label_values(&[how]).inc();
+        self.tus_bodies.with_label_values(&[how.word()]).inc();
     }
 
     /// So many sessions there are.

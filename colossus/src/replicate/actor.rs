@@ -11,6 +11,7 @@ use actix::{
     SpawnHandle, WrapFuture,
 };
 use shared::{
+    blob::BlobStore,
     chain::follower::DirectoryView,
     hash::ContentHash,
     ids::{BagId, ObjectId, StorageBucketId},
@@ -19,7 +20,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     compare::{Comparing, Difference},
-    core::{Admits, Effect, Event, Failure, Replicate, Source, Want},
+    core::{Admits, Effect, Event, Failure, Replicate, Source, Space, Want},
     transfer::{
         core::{self as transfer, Fault},
         task::{Counters, Job},
@@ -27,6 +28,7 @@ use super::{
 };
 use crate::{
     config::ReplicateConfig,
+    disk::room::{Ledger, Mark},
     history::Way,
     holdings::{Held, Holdings},
     metrics::Metrics,
@@ -83,7 +85,14 @@ pub struct FoundElsewhere {
 /// What may be fetched by the room on the disks; said again and again.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct DiskAdmits(pub Admits);
+pub struct DiskAdmits {
+    /// What may be fetched.
+    pub admits: Admits,
+    /// The room, as measured.
+    pub space: Space,
+    /// How uploads stood when that began.
+    pub uploads: Mark,
+}
 
 /// A source failed with a part of a transfer. When lost, it is blamed the next time.
 #[derive(Message)]
@@ -106,6 +115,9 @@ pub struct ReplicateActor {
     holdings: Holdings,
     view: DirectoryView,
     metrics: Metrics,
+    ledger: Ledger,
+    /// How uploads stood when free space was measured last.
+    uploads_at: Mark,
     network: Option<Addr<NetworkActor>>,
     wanted_since: HashMap<ObjectId, Instant>,
     transfers: HashMap<ObjectId, Running>,
@@ -126,6 +138,7 @@ impl ReplicateActor {
         holdings: Holdings,
         view: DirectoryView,
         metrics: Metrics,
+        ledger: Ledger,
     ) -> Self {
         let core = Replicate::new(config.limits());
         let (network, wanted_since, timer) = (None, HashMap::new(), None);
@@ -136,6 +149,8 @@ impl ReplicateActor {
             holdings,
             view,
             metrics,
+            ledger,
+            uploads_at: Mark::default(),
             network,
             wanted_since,
             transfers: HashMap::new(),
@@ -144,9 +159,18 @@ impl ReplicateActor {
     }
 
     fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
-        for effect in self.core.handle(Instant::now(), event) {
+        let taken = self.ledger.uploads_since(self.uploads_at);
+        let mut effects = self.core.handle(Instant::now(), Event::UploadsTake(taken));
+        effects.extend(self.core.handle(Instant::now(), event));
+        // Before anything is written: uploads look there.
+        self.ledger.set_fetches(self.core.taken_bytes());
+        for effect in effects {
             self.perform(effect, ctx);
         }
+        let waiting_for_room = self.core.waiting_for_room();
+        self.metrics
+            .fetches_waiting_for_room
+            .set(waiting_for_room as i64);
         self.metrics
             .objects
             .with_label_values(&["missing"])
@@ -202,6 +226,10 @@ impl ReplicateActor {
                 }
             }
             Effect::CancelTransfer { object, hash } => self.cancel(object, hash, ctx),
+            Effect::ForgetPart { hash } => {
+                tracing::info!(%hash, "what an earlier transfer left of an object is given up");
+                self.forget_part(hash, ctx);
+            }
             Effect::Compare { source, bags } => self.compare(source, bags, ctx),
         }
     }
@@ -263,9 +291,19 @@ impl ReplicateActor {
                 resumed_bytes: self.metrics.transfer_resumed_bytes.clone(),
             },
         };
-        let run = job.run(sources, offered).into_actor(self);
-        let handle = ctx.spawn(run.map(move |result, actor, ctx| {
+        let blobs = self.holdings.blobs().clone();
+        let run = async move {
+            let result = job.run(sources, offered).await;
+            let left_bytes = match result {
+                Ok(_) => 0,
+                Err(_) => blobs.sparse_bytes(hash).await.unwrap_or(0),
+            };
+            (result, left_bytes)
+        };
+        let handle = ctx.spawn(run.into_actor(self).map(move |ended, actor, ctx| {
+            let (result, bytes) = ended;
             actor.transfers.remove(&object);
+            actor.step(Event::PartLeft { hash, bytes }, ctx);
             let event = match result {
                 Ok(held) => {
                     actor.note_held(object, held);
@@ -288,6 +326,10 @@ impl ReplicateActor {
             ctx.cancel_future(running.handle);
         }
         // The files are free when the future is dropped, which happens after this step.
+        self.forget_part(hash, ctx);
+    }
+
+    fn forget_part(&self, hash: ContentHash, ctx: &mut Context<Self>) {
         let blobs = self.holdings.blobs().clone();
         ctx.run_later(std::time::Duration::ZERO, move |actor, ctx| {
             let forget = async move {
@@ -394,6 +436,17 @@ impl ReplicateActor {
     }
 }
 
+/// What earlier runs left of objects. What cannot be read is fetched anew.
+async fn parts_left(blobs: &BlobStore) -> Vec<(ContentHash, u64)> {
+    let mut left = Vec::new();
+    for hash in blobs.list_sparse().await.unwrap_or_default() {
+        if let Ok(bytes) = blobs.sparse_bytes(hash).await {
+            left.push((hash, bytes));
+        }
+    }
+    left
+}
+
 /// The word in metrics for a fetch that failed.
 fn outcome(failure: Failure) -> &'static str {
     match failure {
@@ -409,6 +462,13 @@ impl Actor for ReplicateActor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(MAILBOX_MAX);
+        let blobs = self.holdings.blobs().clone();
+        let left = async move { parts_left(&blobs).await };
+        ctx.spawn(left.into_actor(self).map(|left, actor, ctx| {
+            for (hash, bytes) in left {
+                actor.step(Event::PartLeft { hash, bytes }, ctx);
+            }
+        }));
     }
 }
 
@@ -475,8 +535,10 @@ impl Handler<FoundElsewhere> for ReplicateActor {
 
 impl Handler<DiskAdmits> for ReplicateActor {
     type Result = ();
-    fn handle(&mut self, admits: DiskAdmits, ctx: &mut Context<Self>) {
-        self.step(Event::DiskAdmits(admits.0), ctx);
+    fn handle(&mut self, message: DiskAdmits, ctx: &mut Context<Self>) {
+        self.uploads_at = message.uploads;
+        self.step(Event::SpaceMeasured(message.space), ctx);
+        self.step(Event::DiskAdmits(message.admits), ctx);
     }
 }
 

@@ -11,6 +11,11 @@
 //! Of the wants that are due the rarest comes first: pending ones, which may live on one disk, then
 //! those with the fewest known holders. Small objects are fetched whole from one source, large ones
 //! by ranges from several ([`transfer`](super::transfer)).
+//!
+//! A fetch takes its [`room`] before it begins. A want that does not fit is held back, until a
+//! measurement or the end of a fetch shows room for it; smaller ones may pass it. What broken-off
+//! transfers left keeps others waiting only while something is under way: then, one per measurement,
+//! the largest part is given up.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -20,12 +25,16 @@ use shared::{
 };
 use tokio::time::{Duration, Instant};
 
-pub use super::words::{Admits, COMPARED_BAGS_MAX, Effect, Event, Failure, Limits, Source, Want};
+pub use super::words::{
+    Admits, COMPARED_BAGS_MAX, Effect, Event, Failure, Limits, Source, Space, Want,
+};
 
 mod blame;
+mod room;
 
 pub(super) use blame::doubled;
 use blame::{Candidate, SourceState};
+use room::Room;
 
 /// Wants, sources, and what is under way.
 pub struct Replicate {
@@ -39,7 +48,8 @@ pub struct Replicate {
     ready: BTreeSet<(Rarity, ObjectId)>,
     admits: Admits,
     /// Wants that were due and for which the disks have no room now.
-    held_back: BTreeSet<ObjectId>,
+    held_back: BTreeSet<HeldBack>,
+    room: Room,
     sources: BTreeMap<Source, SourceState>,
     fetching: BTreeMap<ObjectId, Flight>,
     bags: BTreeMap<BagId, BagState>,
@@ -64,7 +74,11 @@ enum Place {
     Nowhere,
     Queued(Instant),
     Ready(Rarity),
+    HeldBack(HeldBack),
 }
+
+/// Is it accepted, and how many bytes it takes: of each kind the smallest fits first.
+type HeldBack = (bool, u64, ObjectId);
 
 /// Is it small, is it accepted, and how many are known to hold it. Large ones have few places of
 /// their own, so they are looked at first.
@@ -106,6 +120,8 @@ const TRANSFER_SOURCES_MAX: usize = 16;
 /// Wants looked at in one step. More can be due only while sources are at their limit, and
 /// then the end of a fetch is the next step.
 const DUE_LOOKED_AT_MAX: usize = 256;
+/// Of each kind, wants that are looked at again after a fetch ended or free space was measured.
+const HELD_BACK_LOOKED_AT_MAX: usize = 256;
 
 impl Replicate {
     /// Wants nothing yet.
@@ -118,6 +134,7 @@ impl Replicate {
             ready: BTreeSet::new(),
             admits: Admits::All,
             held_back: BTreeSet::new(),
+            room: Room::default(),
             sources: BTreeMap::new(),
             fetching: BTreeMap::new(),
             bags: BTreeMap::new(),
@@ -142,16 +159,26 @@ impl Replicate {
         self.fetching.len()
     }
 
+    /// Objects that are due and wait for room on the disks.
+    pub fn waiting_for_room(&self) -> usize {
+        self.held_back.len()
+    }
+
+    /// Bytes of disk taken by fetches under way.
+    pub fn taken_bytes(&self) -> u64 {
+        self.room.taken_bytes()
+    }
+
     /// Takes in what happened and says what to do.
     pub fn handle(&mut self, now: Instant, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
+        let is_measured = matches!(event, Event::SpaceMeasured(_));
         match event {
             Event::Wanted { object, want } => self.note_wanted(now, object, want),
             Event::RoundBegins => self.round += 1,
-            Event::RoundEnds => self.drop_untold(&mut effects),
+            Event::RoundEnds => self.drop_untold(now, &mut effects),
             Event::Unwanted { object } | Event::Held { object } => {
-                self.drop_want(object);
-                self.cancel(object, &mut effects);
+                self.let_go(now, object, &mut effects);
             }
             Event::Announced { object, source } => {
                 self.note_announced(now, object, source, &mut effects);
@@ -165,14 +192,16 @@ impl Replicate {
                 self.comparing.remove(&source);
                 self.blame(now, &source, 1);
             }
-            Event::Fetched { object, source } => self.note_fetched(object, &source),
+            Event::Fetched { object, source } => self.note_fetched(now, object, &source),
             Event::FetchFailed {
                 object,
                 source,
                 failure,
             } => self.note_failed(now, object, &source, failure),
             Event::Transferred { object } => {
-                self.fetching.remove(&object);
+                if let Some(flight) = self.land(now, object) {
+                    self.room.forget_part(&flight.hash());
+                }
                 self.drop_want(object);
             }
             Event::TransferFailed { object, failure } => {
@@ -184,9 +213,18 @@ impl Replicate {
                 *latency = (*latency * 3 + took) / 4;
             }
             Event::DiskAdmits(admits) => self.note_admits(now, admits),
+            Event::SpaceMeasured(space) => {
+                self.room.note_measured(space);
+                self.look_again(now, HELD_BACK_LOOKED_AT_MAX);
+            }
+            Event::UploadsTake(bytes) => self.room.set_others(bytes),
+            Event::PartLeft { hash, bytes } => self.room.note_part(hash, bytes),
             Event::TimerFired => {}
         }
         self.start_due_fetches(now, &mut effects);
+        if is_measured {
+            self.make_room(now, &mut effects);
+        }
         self.start_due_comparisons(now, &mut effects);
         self.seen = Some(now);
         debug_assert!(self.fetching.len() <= self.limits.fetches_max);
@@ -307,13 +345,72 @@ impl Replicate {
 
     fn note_admits(&mut self, now: Instant, admits: Admits) {
         if std::mem::replace(&mut self.admits, admits) != admits {
-            for object in std::mem::take(&mut self.held_back) {
-                self.requeue(now, object);
+            self.look_again(now, usize::MAX);
+        }
+    }
+
+    /// Of each kind so many that were held back and would fit, the smallest first, are due again.
+    fn look_again(&mut self, now: Instant, count_max: usize) {
+        for is_accepted in [false, true] {
+            let of_kind =
+                (is_accepted, 0, ObjectId(0))..=(is_accepted, u64::MAX, ObjectId(u64::MAX));
+            let fits = |(_, need, _): &&HeldBack| self.room.fits(*need, is_accepted);
+            let held_back = self.held_back.range(of_kind).take_while(fits);
+            let objects = held_back.take(count_max).map(|(.., object)| *object);
+            for object in objects.collect::<Vec<_>>() {
+                if self.is_admitted(object) {
+                    self.requeue(now, object);
+                }
             }
         }
     }
 
-    /// Have the disks room for it?
+    /// When something waits for room, or the low mark is not kept, and no fetch is under way that
+    /// could give some back, the largest part that a transfer left is given up; one at a time, because
+    /// what that frees is known by the next measurement. The part of the only one that waits stays
+    /// while the mark is kept: nobody is helped by fetching it again.
+    fn make_room(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let is_full = self.room.is_full() || self.admits == Admits::PendingOnly;
+        let waits = |(is_accepted, need, _): &HeldBack| !self.room.fits(*need, *is_accepted);
+        let some_wait = self.held_back.iter().any(waits);
+        if !self.fetching.is_empty() || !(is_full || some_wait) {
+            return;
+        }
+        let hash_of = |object: ObjectId| self.wants.get(&object).map(|state| state.want.hash);
+        let mut waiting = self.held_back.iter().map(|(.., object)| hash_of(*object));
+        let only_one = match (waiting.next(), waiting.next()) {
+            (Some(only), None) if !is_full => only,
+            _ => None,
+        };
+        let parts = self.room.parts();
+        let others = parts.filter(|(hash, _)| Some(*hash) != only_one);
+        let Some((hash, _)) = others.max_by_key(|(_, bytes)| *bytes) else {
+            return;
+        };
+        self.room.forget_part(&hash);
+        effects.push(Effect::ForgetPart { hash });
+        // From now on they need more.
+        let of_it = self.held_back.iter().map(|(.., object)| *object);
+        let of_it = of_it.filter(|object| hash_of(*object) == Some(hash));
+        for object in of_it.collect::<Vec<_>>() {
+            self.requeue(now, object);
+        }
+    }
+
+    /// Bytes a fetch of it takes.
+    fn need(&self, object: ObjectId) -> u64 {
+        let want = self.wants.get(&object).map(|state| &state.want);
+        want.map_or(0, |want| self.room.need(&want.hash, want.size))
+    }
+
+    /// May it be fetched now, and have the disks room for it?
+    fn has_room(&self, object: ObjectId) -> bool {
+        let want = self.wants.get(&object).map(|state| &state.want);
+        self.is_admitted(object)
+            && want.is_some_and(|want| self.room.fits(self.need(object), want.accepted))
+    }
+
+    /// Is it among what may be fetched now?
     fn is_admitted(&self, object: ObjectId) -> bool {
         let is_pending = |state: &WantState| !state.want.accepted;
         match self.admits {
@@ -323,14 +420,14 @@ impl Replicate {
         }
     }
 
-    fn note_fetched(&mut self, object: ObjectId, source: &Source) {
-        self.end_fetch(object, source);
+    fn note_fetched(&mut self, now: Instant, object: ObjectId, source: &Source) {
+        self.end_fetch(now, object, source);
         self.forgive(source);
         self.drop_want(object);
     }
 
     fn note_failed(&mut self, now: Instant, object: ObjectId, source: &Source, failure: Failure) {
-        self.end_fetch(object, source);
+        self.end_fetch(now, object, source);
         self.note_fault(now, source, failure);
         let limits = self.limits;
         let Some(state) = self.wants.get_mut(&object) else {
@@ -353,7 +450,7 @@ impl Replicate {
 
     /// Everybody was asked, so all are asked again later.
     fn note_transfer_failed(&mut self, now: Instant, object: ObjectId, failure: Failure) {
-        self.fetching.remove(&object);
+        self.land(now, object);
         let limits = self.limits;
         if let Some(state) = self.wants.get_mut(&object) {
             for candidate in state.candidates.values_mut() {
@@ -365,11 +462,19 @@ impl Replicate {
         }
     }
 
-    fn end_fetch(&mut self, object: ObjectId, source: &Source) {
+    /// A fetch ended or was broken off: its place and its room are free.
+    fn land(&mut self, now: Instant, object: ObjectId) -> Option<Flight> {
+        let flight = self.fetching.remove(&object)?;
+        self.room.give_back(now, object);
+        self.look_again(now, HELD_BACK_LOOKED_AT_MAX);
+        Some(flight)
+    }
+
+    fn end_fetch(&mut self, now: Instant, object: ObjectId, source: &Source) {
         let is_it =
             |flight: &Flight| matches!(flight, Flight::Whole { source: of, .. } if of == source);
         if self.fetching.get(&object).is_some_and(is_it) {
-            self.fetching.remove(&object);
+            self.land(now, object);
             if let Some(state) = self.sources.get_mut(source) {
                 state.in_flight = state.in_flight.saturating_sub(1);
             }
@@ -393,12 +498,27 @@ impl Replicate {
         state.not_before = Some(now + delay);
     }
 
-    /// A transfer under way is broken off; a whole fetch ends by itself.
-    fn cancel(&mut self, object: ObjectId, effects: &mut Vec<Effect>) {
+    /// It is not wanted any more. A transfer under way is broken off, and what an earlier one left is
+    /// forgotten; a whole fetch ends by itself.
+    fn let_go(&mut self, now: Instant, object: ObjectId, effects: &mut Vec<Effect>) {
+        let hash = self.wants.get(&object).map(|state| state.want.hash);
+        self.drop_want(object);
         if let Some(Flight::Ranges { hash }) = self.fetching.get(&object) {
             let hash = *hash;
-            self.fetching.remove(&object);
+            self.land(now, object);
+            self.room.forget_part(&hash);
             effects.push(Effect::CancelTransfer { object, hash });
+            return;
+        }
+        let Some(hash) = hash.filter(|hash| self.room.has_part(hash)) else {
+            return;
+        };
+        // Another object may have the very same bytes.
+        let is_in_use = self.fetching.values().any(|flight| flight.hash() == hash)
+            || self.wants.values().any(|state| state.want.hash == hash);
+        if !is_in_use {
+            self.room.forget_part(&hash);
+            effects.push(Effect::ForgetPart { hash });
         }
     }
 
@@ -410,21 +530,19 @@ impl Replicate {
     }
 
     /// Drops what was not told in the round that ends.
-    fn drop_untold(&mut self, effects: &mut Vec<Effect>) {
+    fn drop_untold(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         let untold = self
             .wants
             .iter()
             .filter(|(_, state)| state.told != self.round);
         let untold: Vec<ObjectId> = untold.map(|(object, _)| *object).collect();
         for object in untold {
-            self.drop_want(object);
-            self.cancel(object, effects);
+            self.let_go(now, object, effects);
         }
     }
 
     fn drop_want(&mut self, object: ObjectId) {
         self.early.retain(|(announced, _)| *announced != object);
-        self.held_back.remove(&object);
         let Some(state) = self.wants.remove(&object) else {
             return;
         };
@@ -501,6 +619,7 @@ impl Replicate {
             Place::Nowhere => {}
             Place::Queued(at) => _ = self.queue.remove(&(at, object)),
             Place::Ready(rarity) => _ = self.ready.remove(&(rarity, object)),
+            Place::HeldBack(held_back) => _ = self.held_back.remove(&held_back),
         }
     }
 
@@ -510,20 +629,38 @@ impl Replicate {
         {
             self.requeue(now, object);
         }
+        // Those that are held back make place for others that may fit.
+        while self.start_some(now, effects) {}
+    }
+
+    /// Starts what can be started of those that are due and rarest; says whether others may come
+    /// into sight by looking again.
+    fn start_some(&mut self, now: Instant, effects: &mut Vec<Effect>) -> bool {
+        let held_back = self.held_back.len();
         let first_small = ((true, false, 0), ObjectId(0));
         let large = self.ready.range(..first_small).take(DUE_LOOKED_AT_MAX);
         let small = self.ready.range(first_small..).take(DUE_LOOKED_AT_MAX);
         let due: Vec<ObjectId> = large.chain(small).map(|(_, object)| *object).collect();
         for object in due {
             if self.fetching.len() == self.limits.fetches_max {
-                return;
+                return false;
             }
-            if self.is_admitted(object) {
+            if self.has_room(object) {
                 self.start_fetch(now, object, effects);
             } else {
-                self.step_back(object);
-                self.held_back.insert(object);
+                self.hold_back(object);
             }
+        }
+        self.held_back.len() > held_back
+    }
+
+    fn hold_back(&mut self, object: ObjectId) {
+        self.step_back(object);
+        let need = self.need(object);
+        if let Some(state) = self.wants.get_mut(&object) {
+            let held_back = (state.want.accepted, need, object);
+            state.place = Place::HeldBack(held_back);
+            self.held_back.insert(held_back);
         }
     }
 
@@ -577,6 +714,7 @@ impl Replicate {
     }
 
     fn take_off(&mut self, object: ObjectId, flight: Flight) {
+        self.room.take(object, self.need(object));
         self.fetching.insert(object, flight);
         self.step_back(object);
     }

@@ -6,7 +6,7 @@ use shared::{
     hash::ContentHash,
     ids::{BagId, ObjectId},
 };
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant};
 
 pub use crate::disk::core::Admits;
 
@@ -43,6 +43,19 @@ pub struct Limits {
     pub list_delay_max: Duration,
     /// Announcements kept for objects the chain follower has not seen yet.
     pub early_announcements_max: usize,
+}
+
+/// Free space of the roomiest directory, as measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// When the measurement began: what was written before is in it.
+    pub began: Instant,
+    /// Bytes that were free.
+    pub free_bytes: u64,
+    /// Fetches of what the chain has accepted leave so much free.
+    pub low_bytes: u64,
+    /// Fetches of pending objects leave so much free.
+    pub critical_bytes: u64,
 }
 
 /// An object that is owed.
@@ -140,6 +153,18 @@ pub enum Event {
     },
     /// What may be fetched by the room on the disks.
     DiskAdmits(Admits),
+    /// How much room there is.
+    SpaceMeasured(Space),
+    /// The most that uploads have written since free space was measured or may still write, in bytes.
+    UploadsTake(u64),
+    /// A part of an object lies on the disk: a transfer ended before it was whole, in this run or an
+    /// earlier one. The next one goes on from there.
+    PartLeft {
+        /// Its hash.
+        hash: ContentHash,
+        /// Bytes on the disk.
+        bytes: u64,
+    },
     /// A transfer ended well: the object is durable and recorded.
     Transferred {
         /// The object.
@@ -207,6 +232,11 @@ pub enum Effect {
     CancelTransfer {
         /// The object.
         object: ObjectId,
+        /// Its hash.
+        hash: ContentHash,
+    },
+    /// Remove what an earlier transfer left of an object: others need the room, or nobody wants it.
+    ForgetPart {
         /// Its hash.
         hash: ContentHash,
     },

@@ -301,6 +301,10 @@ impl ScrubActor {
                     tracing::error!(%hash, damage = ?left, "no other holder has good bytes for a damaged object; it is kept, not served, and tried again");
                     Event::RepairFailed(hash)
                 }
+                Ok(Outcome::NobodyToAsk(left)) => {
+                    tracing::warn!(%hash, damage = ?left, "of no other holder of a damaged object is known where it listens: nobody to ask yet; it is not served, and tried again soon");
+                    Event::NobodyToAsk(hash)
+                }
                 Ok(Outcome::NotDone) => {
                     // More was found while it ran: once more, at once.
                     actor.step(Event::Damaged(hash), ctx);

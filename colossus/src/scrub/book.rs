@@ -1,7 +1,10 @@
 //! Damage that is known and not mended yet. It is on disk before anything is done about it, and as
 //! long as it stands here the damaged bytes are not served.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
@@ -36,6 +39,8 @@ pub struct Known {
 pub struct DamageBook {
     table: Table<ContentHash, Known>,
     known: Arc<RwLock<BTreeMap<ContentHash, Known>>>,
+    /// Those whose last repair found nobody to ask.
+    unaided: Arc<RwLock<BTreeSet<ContentHash>>>,
     /// Who waits for a repair hears of every one that ended.
     settled: Arc<Notify>,
 }
@@ -48,6 +53,7 @@ impl DamageBook {
         Ok(Self {
             table,
             known: Arc::new(RwLock::new(known)),
+            unaided: Arc::default(),
             settled: Arc::default(),
         })
     }
@@ -140,13 +146,14 @@ impl DamageBook {
         Ok(is_new)
     }
 
-    /// Notes what a repair left: nothing, or exactly this damage, for which nobody has good bytes.
-    /// Not if more was found meanwhile. Says whether the blob is well. Blocking.
+    /// Notes what a repair left: nothing, or exactly this damage, for which nobody has good bytes or,
+    /// if `was_asked` is false, nobody could be asked. Not if more was found meanwhile. Says whether the blob is well. Blocking.
     pub fn settle(
         &self,
         hash: ContentHash,
         findings: u64,
         left: Damage,
+        was_asked: bool,
     ) -> Result<bool, TableError> {
         let entry = {
             let mut known = self.known.write();
@@ -161,7 +168,7 @@ impl DamageBook {
                 None
             } else {
                 entry.damage = left;
-                entry.quarantined = true;
+                entry.quarantined |= was_asked;
                 Some(entry.clone())
             }
         };
@@ -170,11 +177,16 @@ impl DamageBook {
             Some(entry) => self.table.put(&hash, entry)?,
         }
         self.table.database().flush_blocking()?;
+        match entry.is_some() && !was_asked {
+            true => _ = self.unaided.write().insert(hash),
+            false => _ = self.unaided.write().remove(&hash),
+        }
         self.settled.notify_waiters();
         Ok(entry.is_none())
     }
 
-    /// Waits until a blob is well, or nobody has good bytes for it; says whether it is well.
+    /// Waits until a blob is well, or nobody has good bytes for it or can be asked; says whether it is
+    /// well.
     pub async fn mended(&self, hash: ContentHash) -> bool {
         loop {
             // Before the look, so that a repair that ends between the two is heard of.
@@ -183,6 +195,7 @@ impl DamageBook {
             match self.get(&hash) {
                 None => return true,
                 Some(known) if known.quarantined => return false,
+                Some(_) if self.unaided.read().contains(&hash) => return false,
                 Some(_) => settled.await,
             }
         }
@@ -223,10 +236,12 @@ mod tests {
         }
         assert!(!book.withholds_outboard(&hash));
         // More was found while the repair ran: it has not settled anything.
-        assert!(!book.settle(hash, 1, Damage::default()).unwrap());
-        assert!(!book.settle(hash, 2, damage.clone()).unwrap());
+        assert!(!book.settle(hash, 1, Damage::default(), true).unwrap());
+        assert!(!book.settle(hash, 2, damage.clone(), false).unwrap());
+        assert_eq!(book.totals(), (1, 0), "nobody was asked");
+        assert!(!book.settle(hash, 2, damage.clone(), true).unwrap());
         assert_eq!(book.totals(), (1, 1));
-        assert!(book.settle(hash, 2, Damage::default()).unwrap());
+        assert!(book.settle(hash, 2, Damage::default(), true).unwrap());
         assert_eq!(DamageBook::open(&database).unwrap().totals(), (0, 0));
         let torn = Damage {
             outboard: true,

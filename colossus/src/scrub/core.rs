@@ -73,6 +73,8 @@ pub enum Event {
     Repaired(ContentHash),
     /// A repair ended and the blob is still damaged.
     RepairFailed(ContentHash),
+    /// A repair found nobody to ask: that is known soon.
+    NobodyToAsk(ContentHash),
     /// Look at nothing for so long.
     Pause(Duration),
     /// Go on.
@@ -197,6 +199,7 @@ impl Scrub {
             Event::Damaged(hash) => self.damaged(now, hash),
             Event::Repaired(hash) => self.repaired(now, hash),
             Event::RepairFailed(hash) => self.repair_failed(now, hash),
+            Event::NobodyToAsk(hash) => self.nobody_to_ask(now, hash),
             Event::Pause(span) => self.paused_until = Some(now + span),
             Event::Resume => self.paused_until = None,
             Event::Begin => {
@@ -295,6 +298,14 @@ impl Scrub {
                 .saturating_mul(1 << repair.failures.min(20));
             repair.failures += 1;
             repair.due = Some(now + doubled.min(limits.retry_delay_max));
+            repair.again = false;
+        }
+    }
+
+    /// Tried again at the shortest delay, which does not grow: endpoints come with the chain.
+    fn nobody_to_ask(&mut self, now: Instant, hash: ContentHash) {
+        if let Some(repair) = self.repairs.get_mut(&hash) {
+            repair.due = Some(now + self.limits.retry_delay);
             repair.again = false;
         }
     }

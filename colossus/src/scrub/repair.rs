@@ -54,6 +54,8 @@ pub enum Outcome {
     Gone,
     /// This is left: no other holder gave good bytes for it.
     NoGoodCopy(Damage),
+    /// This is left: where the other holders listen is not known yet.
+    NobodyToAsk(Damage),
     /// More damage was found while it was mended.
     NotDone,
 }
@@ -78,6 +80,8 @@ struct Patient {
     hash: ContentHash,
     size: u64,
     sources: Vec<(Source, ObjectId)>,
+    /// Others owe it, and of none is known where it listens.
+    are_silent: bool,
 }
 
 impl Repairer {
@@ -90,13 +94,16 @@ impl Repairer {
         self.holdings.blobs().check_writable()?;
         let objects = self.holdings.objects_of(&hash);
         if objects.is_empty() {
-            self.settle(hash, known.findings, Damage::default()).await?;
+            self.settle(hash, known.findings, Damage::default(), true)
+                .await?;
             return Ok(Outcome::Gone);
         }
+        let (sources, are_silent) = self.sources(&objects);
         let patient = Patient {
             hash,
             size: known.size,
-            sources: self.sources(&objects),
+            sources,
+            are_silent,
         };
         let mut damage = known.damage;
         if !damage.is_groups_only() {
@@ -115,12 +122,15 @@ impl Repairer {
             damage = self.mend_groups(&patient, damage.groups).await?;
         }
         let left = damage.clone();
-        if !self.settle(hash, known.findings, damage).await? && left.is_none() {
+        let was_asked = !patient.are_silent;
+        let is_well = self.settle(hash, known.findings, damage, was_asked).await?;
+        if !is_well && left.is_none() {
             return Ok(Outcome::NotDone);
         }
-        Ok(match left.is_none() {
-            true => Outcome::Mended,
-            false => Outcome::NoGoodCopy(left),
+        Ok(match (left.is_none(), was_asked) {
+            (true, _) => Outcome::Mended,
+            (false, true) => Outcome::NoGoodCopy(left),
+            (false, false) => Outcome::NobodyToAsk(left),
         })
     }
 
@@ -129,24 +139,32 @@ impl Repairer {
         hash: ContentHash,
         findings: u64,
         left: Damage,
+        was_asked: bool,
     ) -> Result<bool, RepairError> {
         // Its files may be others now.
         self.holdings.kept().close(&hash);
         let book = self.book.clone();
-        blocking(move || Ok(book.settle(hash, findings, left)?)).await
+        blocking(move || Ok(book.settle(hash, findings, left, was_asked)?)).await
     }
 
-    /// Other nodes that owe one of the objects.
-    fn sources(&self, objects: &[ObjectId]) -> Vec<(Source, ObjectId)> {
+    /// Other nodes that owe one of the objects, and whether there are such while of none is known
+    /// where it listens.
+    fn sources(&self, objects: &[ObjectId]) -> (Vec<(Source, ObjectId)>, bool) {
         let ours = (self.our_buckets)();
         let directory = self.view.read();
         let mut sources = Vec::new();
+        let mut has_others = false;
         for object in objects {
             let Some(known) = directory.object(*object) else {
                 continue;
             };
-            for node in directory.storage_nodes_of(known.bag) {
-                if let Some(root) = node.endpoint.filter(|_| !ours.contains(&node.bucket)) {
+            let nodes = directory.storage_nodes_of(known.bag);
+            for node in nodes
+                .into_iter()
+                .filter(|node| !ours.contains(&node.bucket))
+            {
+                has_others = true;
+                if let Some(root) = node.endpoint {
                     sources.push((Source(root.into()), *object));
                 }
             }
@@ -154,7 +172,8 @@ impl Repairer {
         // One node may have several buckets.
         sources.sort();
         sources.dedup_by(|a, b| a.0 == b.0);
-        sources
+        let are_silent = has_others && sources.is_empty();
+        (sources, are_silent)
     }
 
     /// Mends everything that is not a matter of single groups; gives the damage that is left.

@@ -8,6 +8,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     ops::Range,
+    os::unix::fs::MetadataExt,
     path::PathBuf,
     sync::Arc,
 };
@@ -156,6 +157,18 @@ impl BlobStore {
         let listed = tokio::task::spawn_blocking(list).await;
         listed
             .unwrap_or_else(|error| Err(BlobError::io("list", self.dir(), io::Error::other(error))))
+    }
+
+    /// Bytes of disk that the part of an object takes, 0 if there is none.
+    pub async fn sparse_bytes(&self, hash: ContentHash) -> Result<u64, BlobError> {
+        let store = self.clone();
+        let look = move || {
+            let paths = store.readable().map(|volume| volume.dirs().partial(&hash));
+            let parts = paths.filter_map(|path| fs::metadata(path).ok());
+            // Holes take nothing; what the file system set aside beyond the end is not of the part.
+            Ok(parts.map(|part| part.len().min(part.blocks() * 512)).sum())
+        };
+        self.on_pool(hash, look).await
     }
 
     /// Forget what came of an object, unless it is being received.

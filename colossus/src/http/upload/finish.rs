@@ -32,13 +32,12 @@ pub struct Uploaded {
 /// The bytes are there and verified: makes them durable, records them, and tells everybody.
 pub async fn store(node: &Node, target: &Target, verified: Verified) -> Result<(), ApiError> {
     note_taken(node, target).await?;
-    // Two clients may send one object at once.
-    let was_held = node.holdings.get(target.object).is_some();
     let stored = node
         .holdings
-        .store(target.object, verified, target.debt())
+        .store_first(target.object, verified, target.debt())
         .await;
-    stored.map_err(errors::from_holdings)?;
+    // Two clients may send one object at once.
+    let (_, is_first) = stored.map_err(errors::from_holdings)?;
 
     if node.damage.get(&target.hash).is_some() {
         let (hash, is_fresh) = (target.hash, false);
@@ -49,7 +48,7 @@ pub async fn store(node: &Node, target: &Target, verified: Verified) -> Result<(
             &node.metrics,
         );
     }
-    if !was_held {
+    if is_first {
         note_stored(&node.holdings, &node.view, target.object, Way::Upload);
     }
     node.metrics.upload_bytes.inc_by(target.size);

@@ -1,13 +1,7 @@
 //! Limits of the uploads being received, by whichever protocol: slots in total and per client, and
 //! the disk space set aside for them.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 use shared::{
@@ -17,7 +11,11 @@ use shared::{
 };
 
 use super::super::errors;
-use crate::{config::UploadsConfig, disk::StandingCell, metrics::Metrics};
+use crate::{
+    config::UploadsConfig,
+    disk::{StandingCell, room::Ledger},
+    metrics::Metrics,
+};
 
 /// Seconds after which an upload refused for want of a slot may come again.
 pub const SLOT_RETRY_AFTER_S: u32 = 5;
@@ -26,7 +24,7 @@ pub const SLOT_RETRY_AFTER_S: u32 = 5;
 #[derive(Clone)]
 pub struct Uploads {
     taken: Arc<Mutex<Taken>>,
-    reserved: Arc<AtomicU64>,
+    ledger: Ledger,
     limits: UploadsConfig,
     standing: StandingCell,
     metrics: Metrics,
@@ -49,16 +47,21 @@ pub struct Slot {
 /// Disk space set aside for one upload; given back when dropped.
 pub struct Room {
     bytes: u64,
-    reserved: Arc<AtomicU64>,
+    ledger: Ledger,
     metrics: Metrics,
 }
 
 impl Uploads {
     /// All slots free.
-    pub fn new(limits: UploadsConfig, standing: StandingCell, metrics: Metrics) -> Self {
+    pub fn new(
+        limits: UploadsConfig,
+        ledger: Ledger,
+        standing: StandingCell,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             taken: Arc::default(),
-            reserved: Arc::default(),
+            ledger,
             limits,
             standing,
             metrics,
@@ -67,7 +70,13 @@ impl Uploads {
 
     /// Bytes set aside for uploads under way.
     pub fn reserved_bytes(&self) -> u64 {
-        self.reserved.load(Ordering::Relaxed)
+        self.ledger.uploads_bytes()
+    }
+
+    /// Bytes set aside for uploads and for fetches under way.
+    pub fn taken_bytes(&self) -> u64 {
+        let uploads = self.reserved_bytes();
+        uploads.saturating_add(self.ledger.fetches_bytes())
     }
 
     /// A slot, or a polite refusal.
@@ -103,10 +112,10 @@ impl Uploads {
         self.taken.lock().total < self.limits.uploads_max
     }
 
-    /// Room for so many bytes beside what other uploads still have to write, above the low mark.
+    /// Room for so many bytes beside what other uploads and fetches still have to write, above the low mark.
     pub fn reserve(&self, bytes: u64, blobs: &BlobStore) -> Result<Room, ApiError> {
         let room = self.hold(bytes);
-        let others_bytes = self.reserved_bytes().saturating_sub(bytes);
+        let others_bytes = self.taken_bytes().saturating_sub(bytes);
         self.check_room(bytes, others_bytes, blobs).map(|()| room)
     }
 
@@ -114,7 +123,7 @@ impl Uploads {
     pub fn hold(&self, bytes: u64) -> Room {
         let mut room = Room {
             bytes: 0,
-            reserved: self.reserved.clone(),
+            ledger: self.ledger.clone(),
             metrics: self.metrics.clone(),
         };
         room.resize(bytes);
@@ -135,9 +144,7 @@ impl Uploads {
 impl Room {
     /// Sets aside so many bytes instead: what has been written is no longer free anyway.
     pub fn resize(&mut self, bytes: u64) {
-        self.reserved.fetch_add(bytes, Ordering::Relaxed);
-        let before = self.reserved.fetch_sub(self.bytes, Ordering::Relaxed);
-        let reserved = before.saturating_sub(self.bytes);
+        let reserved = self.ledger.resize_upload(self.bytes, bytes);
         self.bytes = bytes;
         let gauge = &self.metrics.uploads_reserved_bytes;
         gauge.set(i64::try_from(reserved).unwrap_or(i64::MAX));
@@ -179,7 +186,7 @@ mod tests {
             ..UploadsConfig::default()
         };
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        Uploads::new(limits, StandingCell::default(), metrics)
+        Uploads::new(limits, Ledger::default(), StandingCell::default(), metrics)
     }
 
     fn client(address: &str) -> ClientKey {

@@ -122,7 +122,7 @@ pub struct Here {
 }
 
 fn here_against(node: &Node, size: u64) -> Vec<Reason> {
-    let others_bytes = node.uploads.reserved_bytes();
+    let others_bytes = node.uploads.taken_bytes();
     let refusal = node.standing.get().refuses_upload_of(size, others_bytes);
     let refused = refusal.map(|refusal| match refusal.kind {
         ErrorKind::ReadOnly => Reason::ReadOnly,

@@ -6,6 +6,7 @@ use shared::{hash::ContentHash, ids::ChannelId};
 
 use super::*;
 
+mod room;
 mod simulation;
 
 const LIMITS: Limits = Limits {

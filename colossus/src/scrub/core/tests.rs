@@ -146,6 +146,15 @@ fn repairs_are_few_at_once_and_ever_rarer_and_never_forgotten() {
             [Effect::Repair(hash(2))]
         );
     }
+    // When nobody could be asked it is tried again soon, however often that was so.
+    for _ in 0..3 {
+        assert!(scrub.handle(time, Event::NobodyToAsk(hash(2))).is_empty());
+        time += Duration::from_secs(1);
+        assert_eq!(
+            scrub.handle(time, Event::TimerFired),
+            [Effect::Repair(hash(2))]
+        );
+    }
     // Damage found while it is mended is looked at once more.
     assert!(scrub.handle(time, Event::Damaged(hash(2))).is_empty());
     assert_eq!(

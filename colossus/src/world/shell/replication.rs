@@ -56,7 +56,7 @@ impl World {
                 ReplicateEffect::Compare { source, bags } => {
                     self.tell(node, delay, ToNode::CompareEnds { source, bags });
                 }
-                ReplicateEffect::Offer { .. } => {}
+                ReplicateEffect::Offer { .. } | ReplicateEffect::ForgetPart { .. } => {}
             }
         }
         self.arm(node, Part::Replicate);

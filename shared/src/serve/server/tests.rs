@@ -184,8 +184,19 @@ async fn beyond_its_connections_a_client_is_told_when_to_come_again() {
         let refusals = families
             .iter()
             .find(|family| family.name() == "http_server_refusals_total");
-        let label = refusals.unwrap().get_metric()[0].get_label()[0].value();
-        assert_eq!(label, reason);
+        let series = refusals.unwrap().get_metric().iter();
+        let counts: Vec<_> = series
+            .map(|series| {
+                (
+                    series.get_label()[0].value(),
+                    series.get_counter().get_value(),
+                )
+            })
+            .collect();
+        assert_eq!(counts.len(), 3, "all are there from the start: {counts:?}");
+        for (label, count) in counts {
+            assert_eq!(count, f64::from(u8::from(label == reason)), "{label}");
+        }
         // Whoever leaves makes place.
         drop((kept, third));
         server.until("http_server_connections", 0.0).await;

@@ -117,6 +117,9 @@ impl Tls {
             .unwrap_or_else(|end| resume_unwind(end.into_panic()));
         let key = key?;
         registry.register(Box::new(reloads.clone()))?;
+        for outcome in ["taken", "refused"] {
+            reloads.with_label_values(&[outcome]);
+        }
         Ok(Self {
             files,
             current: Arc::new(Current(RwLock::new(Arc::new(key)))),

@@ -178,7 +178,9 @@ impl World {
                 Effect::Transfer {
                     object, sources, ..
                 } => self.transfer(to, object, sources),
-                Effect::Offer { .. } | Effect::CancelTransfer { .. } => {}
+                Effect::Offer { .. }
+                | Effect::CancelTransfer { .. }
+                | Effect::ForgetPart { .. } => {}
             }
         }
         let node = &mut self.nodes[to as usize];

@@ -40,6 +40,9 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All words for metrics.
+    pub const WORDS: [&str; 3] = ["full", "client-connections", "rate"];
+
     /// The word for metrics.
     pub fn word(self) -> &'static str {
         match self {

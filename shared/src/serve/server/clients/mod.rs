@@ -85,6 +85,10 @@ impl Door {
         )?;
         registry.register(Box::new(connections.clone()))?;
         registry.register(Box::new(refusals.clone()))?;
+        // Each at 0 from the start: nobody sees the rise of a series that was not there before.
+        for word in Refusal::WORDS {
+            refusals.with_label_values(&[word]);
+        }
         let clients_max = NonZeroUsize::new(limits.clients_max).unwrap_or(NonZeroUsize::MIN);
         Ok(Self(Arc::new(Inner {
             books: Mutex::new(Clients::new(allowed, clients_max)),
