@@ -121,11 +121,9 @@ fn the_exported_interface_lacks_nothing_but_words() {
 
 #[test]
 fn the_exported_metadata_is_up_to_date() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../shared/chain/metadata.scale"
-    );
-    let exported = std::fs::read(path).expect("shared/chain/metadata.scale exists");
+    // Tests run in their package's directory.
+    let exported = std::fs::read("../shared/chain/metadata.scale")
+        .expect("shared/chain/metadata.scale exists");
     assert!(
         exported == joystream_runtime::interface::metadata(),
         "shared/chain/metadata.scale is stale: run `cargo run -p dev-chain -- export-metadata shared/chain/metadata.scale`"

@@ -216,9 +216,10 @@ mod tests {
 
     const LEN: usize = 3 * PIECE_BYTES_MAX + 5;
 
-    /// A file that is on a disk, as one in memory cannot be forgotten.
+    /// A file that is on a disk, as one in memory cannot be forgotten: in the directory of the package, where
+    /// tests run.
     fn file() -> (File, Vec<u8>) {
-        let file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let file = tempfile::tempfile_in(".").unwrap();
         let bytes: Vec<u8> = (0..LEN).map(|at| (at / 3 % 251) as u8).collect();
         file.write_all_at(&bytes, 0).unwrap();
         file.sync_all().unwrap();
