@@ -30,7 +30,9 @@ pub use super::words::{
 };
 
 mod blame;
+mod comparing;
 mod room;
+mod waiting;
 
 pub(super) use blame::doubled;
 use blame::{Candidate, SourceState};
@@ -322,104 +324,6 @@ impl Replicate {
         }
     }
 
-    fn note_compared(
-        &mut self,
-        now: Instant,
-        source: &Source,
-        bags: &[BagId],
-        objects: &BTreeSet<ObjectId>,
-        effects: &mut Vec<Effect>,
-    ) {
-        self.comparing.remove(source);
-        self.forgive(source);
-        let is_asked_about = |object: &&ObjectId| {
-            let want = self.wants.get(object);
-            want.is_some_and(|state| bags.contains(&state.want.bag))
-        };
-        // Whoever holds it is worth knowing, also when somebody said so before.
-        let located: Vec<ObjectId> = objects.iter().filter(is_asked_about).copied().collect();
-        for object in located {
-            self.note_announced(now, object, source.clone(), effects);
-        }
-    }
-
-    fn note_admits(&mut self, now: Instant, admits: Admits) {
-        if std::mem::replace(&mut self.admits, admits) != admits {
-            self.look_again(now, usize::MAX);
-        }
-    }
-
-    /// Of each kind so many that were held back and would fit, the smallest first, are due again.
-    fn look_again(&mut self, now: Instant, count_max: usize) {
-        for is_accepted in [false, true] {
-            let of_kind =
-                (is_accepted, 0, ObjectId(0))..=(is_accepted, u64::MAX, ObjectId(u64::MAX));
-            let fits = |(_, need, _): &&HeldBack| self.room.fits(*need, is_accepted);
-            let held_back = self.held_back.range(of_kind).take_while(fits);
-            let objects = held_back.take(count_max).map(|(.., object)| *object);
-            for object in objects.collect::<Vec<_>>() {
-                if self.is_admitted(object) {
-                    self.requeue(now, object);
-                }
-            }
-        }
-    }
-
-    /// When something waits for room, or the low mark is not kept, and no fetch is under way that
-    /// could give some back, the largest part that a transfer left is given up; one at a time, because
-    /// what that frees is known by the next measurement. The part of the only one that waits stays
-    /// while the mark is kept: nobody is helped by fetching it again.
-    fn make_room(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let is_full = self.room.is_full() || self.admits == Admits::PendingOnly;
-        let waits = |(is_accepted, need, _): &HeldBack| !self.room.fits(*need, *is_accepted);
-        let some_wait = self.held_back.iter().any(waits);
-        if !self.fetching.is_empty() || !(is_full || some_wait) {
-            return;
-        }
-        let hash_of = |object: ObjectId| self.wants.get(&object).map(|state| state.want.hash);
-        let mut waiting = self.held_back.iter().map(|(.., object)| hash_of(*object));
-        let only_one = match (waiting.next(), waiting.next()) {
-            (Some(only), None) if !is_full => only,
-            _ => None,
-        };
-        let parts = self.room.parts();
-        let others = parts.filter(|(hash, _)| Some(*hash) != only_one);
-        let Some((hash, _)) = others.max_by_key(|(_, bytes)| *bytes) else {
-            return;
-        };
-        self.room.forget_part(&hash);
-        effects.push(Effect::ForgetPart { hash });
-        // From now on they need more.
-        let of_it = self.held_back.iter().map(|(.., object)| *object);
-        let of_it = of_it.filter(|object| hash_of(*object) == Some(hash));
-        for object in of_it.collect::<Vec<_>>() {
-            self.requeue(now, object);
-        }
-    }
-
-    /// Bytes a fetch of it takes.
-    fn need(&self, object: ObjectId) -> u64 {
-        let want = self.wants.get(&object).map(|state| &state.want);
-        want.map_or(0, |want| self.room.need(&want.hash, want.size))
-    }
-
-    /// May it be fetched now, and have the disks room for it?
-    fn has_room(&self, object: ObjectId) -> bool {
-        let want = self.wants.get(&object).map(|state| &state.want);
-        self.is_admitted(object)
-            && want.is_some_and(|want| self.room.fits(self.need(object), want.accepted))
-    }
-
-    /// Is it among what may be fetched now?
-    fn is_admitted(&self, object: ObjectId) -> bool {
-        let is_pending = |state: &WantState| !state.want.accepted;
-        match self.admits {
-            Admits::All => true,
-            Admits::PendingOnly => self.wants.get(&object).is_some_and(is_pending),
-            Admits::Nothing => false,
-        }
-    }
-
     fn note_fetched(&mut self, now: Instant, object: ObjectId, source: &Source) {
         self.end_fetch(now, object, source);
         self.forgive(source);
@@ -654,16 +558,6 @@ impl Replicate {
         self.held_back.len() > held_back
     }
 
-    fn hold_back(&mut self, object: ObjectId) {
-        self.step_back(object);
-        let need = self.need(object);
-        if let Some(state) = self.wants.get_mut(&object) {
-            let held_back = (state.want.accepted, need, object);
-            state.place = Place::HeldBack(held_back);
-            self.held_back.insert(held_back);
-        }
-    }
-
     fn start_fetch(&mut self, now: Instant, object: ObjectId, effects: &mut Vec<Effect>) {
         let Some(state) = self.wants.get(&object) else {
             return;
@@ -724,58 +618,6 @@ impl Replicate {
         if let Some(state) = self.wants.get_mut(&object) {
             let place = std::mem::replace(&mut state.place, Place::Nowhere);
             self.leave(object, place);
-        }
-    }
-
-    /// Each due bag is compared with each of its sources once in a round; bags of one source go
-    /// together.
-    fn start_due_comparisons(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let mut questions: BTreeMap<Source, Vec<BagId>> = BTreeMap::new();
-        for (bag, state) in &mut self.bags {
-            let wanted = state.unlocated.first();
-            let Some(want) = wanted.and_then(|object| self.wants.get(object)) else {
-                continue;
-            };
-            if state.next_list > now {
-                continue;
-            }
-            let mut all_asked = true;
-            let elsewhere = want.want.elsewhere.iter();
-            let is_wide = state.rounds % ROUNDS_PER_WIDE_ONE == ROUNDS_PER_WIDE_ONE - 1;
-            let elsewhere =
-                elsewhere.filter(|source| is_wide && !want.candidates.contains_key(*source));
-            for source in want.candidates.keys().chain(elsewhere) {
-                let known = self.sources.get(source);
-                let demoted = known.and_then(|known| known.not_before);
-                if demoted.is_some_and(|until| until > now) || state.asked.contains(source) {
-                    continue;
-                }
-                let is_new = !questions.contains_key(source);
-                let no_room = self.comparing.len() + questions.len() >= self.limits.lists_max;
-                let bags = questions.entry(source.clone()).or_default();
-                if self.comparing.contains(source)
-                    || is_new && no_room
-                    || bags.len() == COMPARED_BAGS_MAX
-                {
-                    all_asked = false;
-                    if bags.is_empty() {
-                        questions.remove(source);
-                    }
-                    continue;
-                }
-                bags.push(*bag);
-                state.asked.insert(source.clone());
-            }
-            if all_asked {
-                state.rounds = state.rounds.wrapping_add(1);
-                state.asked.clear();
-                state.next_list = now + state.delay;
-                state.delay = (state.delay * 2).min(self.limits.list_delay_max);
-            }
-        }
-        for (source, bags) in questions {
-            self.comparing.insert(source.clone());
-            effects.push(Effect::Compare { source, bags });
         }
     }
 }
