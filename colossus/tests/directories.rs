@@ -11,9 +11,8 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use colossus::{app::Colossus, config::Config};
-use harness::{BAG, TestNode, bucket_of, bytes, chain, config, create_for, delete, eventually};
+use harness::{TestNode, bytes, chain, config, create_for, delete, eventually};
 use shared::{
     blob::Registry,
     chain::{Chain, memory::MemoryChain},
@@ -230,29 +229,8 @@ async fn a_directory_left_out_is_asked_for_and_fetched_again_once_given_up() {
     two.stop().await;
 }
 
-async fn begin_resumable(node: &TestNode, id: u64, len: usize) -> String {
-    let pairs = [
-        ("dataObjectId", id.to_string()),
-        ("storageBucketId", bucket_of(1).to_string()),
-        ("bagId", BAG.to_string()),
-    ];
-    let pairs = pairs.map(|(key, value)| format!("{key} {}", STANDARD.encode(value)));
-    let request = node.http.post(node.url("uploads"));
-    let request = request.header("tus-resumable", "1.0.0");
-    let request = request.header("upload-length", len);
-    let request = request.header("upload-metadata", pairs.join(","));
-    let answer = request.send().await.unwrap();
-    assert_eq!(answer.status(), 201);
-    answer.headers()["location"].to_str().unwrap().to_owned()
-}
-
 /// Status, and how far it is.
-async fn send_part(node: &TestNode, upload: &str, at: usize, part: &[u8]) -> (u16, Option<usize>) {
-    let request = node.http.patch(format!("{}{upload}", node.root()));
-    let request = request.header("tus-resumable", "1.0.0");
-    let request = request.header("upload-offset", at);
-    let request = request.header("content-type", "application/offset+octet-stream");
-    let answer = request.body(part.to_vec()).send().await.unwrap();
+fn told(answer: reqwest::Response) -> (u16, Option<usize>) {
     let offset = answer.headers().get("upload-offset");
     let offset = offset.and_then(|offset| offset.to_str().ok()?.parse().ok());
     (answer.status().as_u16(), offset)
@@ -265,8 +243,8 @@ async fn uploads_in_a_directory_that_was_out_at_the_start_go_on_when_it_is_back(
     let node = TestNode::start(&chain, 1, |config| disks.configure(config)).await;
     let content = bytes(1, 400_000);
     create_for(&chain, 1, &content);
-    let upload = begin_resumable(&node, 1, content.len()).await;
-    let sent = send_part(&node, &upload, 0, &content[..200_000]).await;
+    let upload = node.begin_resumable(1, content.len()).await;
+    let sent = told(node.send_part(&upload, 0, &content[..200_000]).await);
     assert_eq!(sent, (204, Some(200_000)));
     let dir = node.stop().await;
     let has_it = |dir: &PathBuf| fs::read_dir(dir.join("uploads")).unwrap().count() > 0;
@@ -274,12 +252,12 @@ async fn uploads_in_a_directory_that_was_out_at_the_start_go_on_when_it_is_back(
     disks.unmount(&gone);
 
     let node = TestNode::start_in(dir, &chain, 1, |config| disks.configure(config)).await;
-    let refused = send_part(&node, &upload, 200_000, &content[200_000..]).await;
+    let refused = told(node.send_part(&upload, 200_000, &content[200_000..]).await);
     assert_eq!(refused.0, 404);
     // Another one, which is known all the time.
     let other = bytes(2, 300_000);
     create_for(&chain, 2, &other);
-    let other_upload = begin_resumable(&node, 2, other.len()).await;
+    let other_upload = node.begin_resumable(2, other.len()).await;
     disks.mount(&gone);
     let request = || node.http.head(format!("{}{upload}", node.root()));
     let mut far = 0;
@@ -296,9 +274,9 @@ async fn uploads_in_a_directory_that_was_out_at_the_start_go_on_when_it_is_back(
         node.metric("storage_tus_sessions{state=\"open\"}").await,
         2.0
     );
-    let sent = send_part(&node, &upload, far, &content[far..]).await;
+    let sent = told(node.send_part(&upload, far, &content[far..]).await);
     assert_eq!(sent, (204, Some(400_000)));
-    assert_eq!(send_part(&node, &other_upload, 0, &other).await.0, 204);
+    assert_eq!(told(node.send_part(&other_upload, 0, &other).await).0, 204);
     assert!(node.holds(1) && node.holds(2));
     eventually("it is served", async || {
         let answer = node.get("files/1").await;

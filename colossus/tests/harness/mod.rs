@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use colossus::{
     app::Colossus,
     config::{Config, Share},
@@ -230,6 +231,32 @@ impl TestNode {
             .send()
             .await
             .unwrap()
+    }
+
+    /// Begins an upload in parts; where it goes on.
+    pub async fn begin_resumable(&self, id: u64, len: usize) -> String {
+        let pairs = [
+            ("dataObjectId", id.to_string()),
+            ("storageBucketId", bucket_of(self.worker).to_string()),
+            ("bagId", BAG.to_string()),
+        ];
+        let pairs = pairs.map(|(key, value)| format!("{key} {}", STANDARD.encode(value)));
+        let request = self.http.post(self.url("uploads"));
+        let request = request.header("tus-resumable", "1.0.0");
+        let request = request.header("upload-length", len);
+        let request = request.header("upload-metadata", pairs.join(","));
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 201);
+        answer.headers()["location"].to_str().unwrap().to_owned()
+    }
+
+    /// A part of such an upload.
+    pub async fn send_part(&self, upload: &str, at: usize, part: &[u8]) -> reqwest::Response {
+        let request = self.http.patch(format!("{}{upload}", self.root()));
+        let request = request.header("tus-resumable", "1.0.0");
+        let request = request.header("upload-offset", at);
+        let request = request.header("content-type", "application/offset+octet-stream");
+        request.body(part.to_vec()).send().await.unwrap()
     }
 
     /// Files in the store's directories, besides their locks and markers.

@@ -10,13 +10,12 @@ mod take_over;
 
 use std::{fs, path::Path, sync::Arc};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use colossus::{
     app::Colossus,
     doctor::{Verdict, store},
     rebuild::rebuild_index,
 };
-use harness::{BAG, TestNode, bucket_of, bytes, chain, create_for, delete, eventually};
+use harness::{TestNode, bytes, chain, create_for, delete, eventually};
 use line::Line;
 use server::{KEY, Server};
 use shared::{blob::Registry, chain::Chain, config::TimeSpan, hash::ContentHash};
@@ -97,35 +96,6 @@ async fn objects_live_in_the_object_store() {
     node.stop().await;
 }
 
-async fn begin_resumable(node: &TestNode, id: u64, len: usize) -> String {
-    let pairs = [
-        ("dataObjectId", id.to_string()),
-        ("storageBucketId", bucket_of(1).to_string()),
-        ("bagId", BAG.to_string()),
-    ];
-    let pairs = pairs.map(|(key, value)| format!("{key} {}", STANDARD.encode(value)));
-    let request = node.http.post(node.url("uploads"));
-    let request = request.header("tus-resumable", "1.0.0");
-    let request = request.header("upload-length", len);
-    let request = request.header("upload-metadata", pairs.join(","));
-    let answer = request.send().await.unwrap();
-    assert_eq!(answer.status(), 201);
-    answer.headers()["location"].to_str().unwrap().to_owned()
-}
-
-async fn resumable_part(
-    node: &TestNode,
-    upload: &str,
-    at: usize,
-    bytes: &[u8],
-) -> reqwest::Response {
-    let request = node.http.patch(format!("{}{upload}", node.root()));
-    let request = request.header("tus-resumable", "1.0.0");
-    let request = request.header("upload-offset", at);
-    let request = request.header("content-type", "application/offset+octet-stream");
-    request.body(bytes.to_vec()).send().await.unwrap()
-}
-
 #[actix_web::test]
 async fn a_store_that_is_away_is_told_and_waited_for() {
     let chain = chain(1);
@@ -138,8 +108,8 @@ async fn a_store_that_is_away_is_told_and_waited_for() {
     eventually("it is accepted", async || node.accepted(1)).await;
     let resumed = bytes(3, 400_000);
     create_for(&chain, 3, &resumed);
-    let half = begin_resumable(&node, 3, resumed.len()).await;
-    let sent = resumable_part(&node, &half, 0, &resumed[..150_000]).await;
+    let half = node.begin_resumable(3, resumed.len()).await;
+    let sent = node.send_part(&half, 0, &resumed[..150_000]).await;
     assert_eq!(sent.status(), 204);
     server.kill();
 
@@ -147,7 +117,7 @@ async fn a_store_that_is_away_is_told_and_waited_for() {
     assert_eq!(refused.status(), 503);
     assert!(refused.headers().contains_key("retry-after"));
     assert_eq!(node.upload(2, &new).await.status(), 503);
-    let sent = resumable_part(&node, &half, 150_000, &resumed[150_000..]).await;
+    let sent = node.send_part(&half, 150_000, &resumed[150_000..]).await;
     assert_eq!(sent.status(), 503);
     assert!(node.holds(1) && !node.holds(2) && !node.holds(3));
     eventually("the operator sees it", async || {
@@ -179,7 +149,7 @@ async fn a_store_that_is_away_is_told_and_waited_for() {
         .to_owned();
     let far: usize = far.parse().unwrap();
     assert!(far >= 150_000 / 16_384 * 16_384, "{far}");
-    let sent = resumable_part(&node, &half, far, &resumed[far..]).await;
+    let sent = node.send_part(&half, far, &resumed[far..]).await;
     assert_eq!(sent.status(), 204);
     assert!(node.holds(3));
     assert!(fs::read(server.file_of(&resumed)).unwrap() == resumed);
