@@ -18,7 +18,7 @@ use colossus::{
     app::{Colossus, StartError},
     config::Config,
 };
-use harness::{chain, config};
+use harness::{TestNode, chain, config, eventually};
 use shared::{serve::server::tls::TlsFiles, supervise};
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
@@ -30,6 +30,28 @@ fn failed(change: impl Fn(&mut Config)) -> StartError {
     change(&mut config);
     let started = supervise::block_on(async { Colossus::start(config, chain(1)).await });
     started.err().expect("it cannot start")
+}
+
+/// Two nodes of one machine with the same port for gossip.
+fn second_on_the_gossip_port_of_a_first() -> StartError {
+    supervise::block_on(async {
+        let chain = chain(2);
+        let gossips = |config: &mut Config| config.p2p.enabled = true;
+        let first = TestNode::start(&chain, 1, gossips).await;
+        let peer = first.node.node().peer.as_ref().unwrap();
+        let listens = || peer.listen_addresses().first().cloned();
+        eventually("it listens for peers", async || listens().is_some()).await;
+        let address = listens().unwrap();
+        let (address, _) = address.split_once("/p2p/").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config(2, dir.path());
+        config.p2p.enabled = true;
+        config.p2p.listen = vec![address.parse().unwrap()];
+        let started = Colossus::start(config, chain).await;
+        let refused = started.err().expect("the port is taken");
+        first.stop().await;
+        refused
+    })
 }
 
 #[test]
@@ -55,7 +77,17 @@ fn a_start_that_fails_says_why_and_panics_nowhere() {
     });
     let text = error.to_string();
     assert!(matches!(error, StartError::Network(_)), "{text}");
-    assert!(text.contains("in use"), "{text}");
+    let named = format!("/ip4/127.0.0.1/tcp/{}", address.port());
+    assert!(
+        text.contains(&named) && text.contains("p2p.listen"),
+        "{text}"
+    );
+    // Nodes of one user may share a port as far as the system is concerned.
+    let text = second_on_the_gossip_port_of_a_first().to_string();
+    assert!(
+        text.contains("is taken") && text.contains("p2p.listen"),
+        "{text}"
+    );
     let nowhere = PathBuf::from("/nowhere/at/all.pem");
     let error = failed(|config| {
         config.http.tls = Some(TlsFiles {

@@ -1,7 +1,5 @@
 //! Ports, the node that runs on them, and the endpoint that other nodes are told.
 
-use std::net::SocketAddr;
-
 use serde_json::Value;
 use shared::{
     api,
@@ -10,7 +8,7 @@ use shared::{
 };
 
 use super::Finding;
-use crate::config::Config;
+use crate::{config::Config, network::listen::tcp_address};
 
 /// Looks at everything that has to do with connections.
 pub async fn look(
@@ -25,7 +23,7 @@ pub async fn look(
     ];
     if config.p2p.enabled {
         for listen in &config.p2p.listen {
-            if let Some(address) = tcp_address(&listen.to_string()) {
+            if let Some(address) = tcp_address(listen) {
                 findings.push(port("gossip port", address, is_running));
             }
         }
@@ -60,14 +58,6 @@ pub async fn look(
         );
     }
     findings
-}
-
-/// The address of "/ip4/…/tcp/…" and "/ip6/…/tcp/…"; others are not looked at.
-fn tcp_address(multiaddr: &str) -> Option<SocketAddr> {
-    let mut parts = multiaddr.split('/').skip(1);
-    let ip = matches!(parts.next()?, "ip4" | "ip6").then(|| parts.next())??;
-    let port = (parts.next()? == "tcp").then(|| parts.next())??;
-    Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?))
 }
 
 /// What the running node says of its role among its peers.
@@ -148,23 +138,6 @@ async fn announced(
                     "correct the operator metadata, or point that address here",
                 ),
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tcp_addresses_are_read_from_multiaddresses() {
-        for (text, address) in [
-            ("/ip4/0.0.0.0/tcp/3336", Some("0.0.0.0:3336")),
-            ("/ip6/::1/tcp/1", Some("[::1]:1")),
-            ("/ip4/0.0.0.0/udp/1/quic-v1", None),
-            ("/dns4/x/tcp/1", None),
-        ] {
-            assert_eq!(tcp_address(text), address.map(|a| a.parse().unwrap()));
         }
     }
 }

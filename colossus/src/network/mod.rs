@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`gate`] | pure: which messages are believed, passed on, or held against their sender |
 //! | [`heard`] | who said to hold what |
+//! | [`listen`] | the ports, which nobody else may have |
 //! | [`swarm_task`] | the swarm: publishes, listens, dials |
 //! | [`discovery`] | finds peers through the HTTP status of the other operators |
 //! | [`actor`] | the mailbox in front of it all, watched by the watchdog |
@@ -12,4 +13,5 @@ pub mod actor;
 pub mod discovery;
 pub mod gate;
 pub mod heard;
+pub mod listen;
 pub mod swarm_task;

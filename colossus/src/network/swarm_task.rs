@@ -27,6 +27,7 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 use super::{
     actor::PeerSide,
     gate::{Context, Gate, Limits, Verdict},
+    listen::{self, ListenError},
 };
 use crate::{
     http::status::USER_AGENT,
@@ -73,32 +74,21 @@ pub enum StartError {
     #[error(transparent)]
     Swarm(#[from] SwarmError),
     /// It cannot listen.
-    #[error("cannot listen on {address}: {cause}")]
-    Listen {
-        /// The address.
-        address: Multiaddr,
-        /// What the transport said.
-        cause: String,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
 }
 
 /// Builds the swarm and drives it in a task of its own until the senders of commands are gone.
 pub fn start(
     identity: &NodeIdentity,
-    listen: &[Multiaddr],
+    addresses: &[Multiaddr],
     surroundings: Surroundings,
     commands: mpsc::Receiver<Command>,
 ) -> Result<JoinHandle<()>, StartError> {
     let topic = IdentTopic::new(topic_name(surroundings.peer.genesis()));
     let mut swarm = swarm::build(identity, &topic, USER_AGENT.into())?;
-    for address in listen {
-        swarm
-            .listen_on(address.clone())
-            .map_err(|cause| StartError::Listen {
-                address: address.clone(),
-                // Its own text is empty: the system's is a cause.
-                cause: shared::cli::with_causes(&cause),
-            })?;
+    for address in addresses {
+        listen::listen(&mut swarm, address)?;
     }
     let gate = Gate::new(Limits::default());
     let task = SwarmTask {
