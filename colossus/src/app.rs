@@ -28,7 +28,6 @@ use crate::{
     cleanup::{self, actor::CleanupActor, metrics::StateCell, place::Us},
     config::{Config, InvalidConfig},
     disk::{self, StandingCell, actor::DiskActor, room::Ledger},
-    history::Way,
     holdings::{Holdings, HoldingsError},
     http::{self, upload::limits::Uploads},
     metrics::Metrics,
@@ -37,7 +36,7 @@ use crate::{
         discovery,
         swarm_task::{self, COMMANDS_MAX},
     },
-    node::{Node, Stop, note_stored, our_buckets},
+    node::{Node, Stop, our_buckets},
     obligations::actor::{ObligationsActor, Readers},
     peer::Peers,
     receipts::Notary,
@@ -164,9 +163,6 @@ impl Colossus {
             partials_forgotten = forgotten,
             "object table stands"
         );
-        for object in &reconciled.objects_found {
-            note_stored(&holdings, &view, *object, Way::Adopted);
-        }
         let damage = open_book(database.clone(), reconciled.damaged).await?;
 
         let registry = Registry::new();

@@ -21,7 +21,7 @@ use shared::{
     table::{Database, Table, TableError},
 };
 
-use crate::history::History;
+use crate::history::{History, Way, What};
 
 mod index;
 mod kept;
@@ -231,28 +231,19 @@ impl Holdings {
     }
 
     /// Makes verified bytes durable under an object id, together with the debt to accept it on
-    /// chain if there is one. When this returns, a crash no longer matters.
+    /// chain if there is one. When this returns, a crash no longer matters. In the object's history it
+    /// stands that it came in this way, unless it was held: of several that store it at once one is the
+    /// first.
     pub async fn store(
         &self,
         object: ObjectId,
         verified: Verified,
         outbox: Option<OutboxEntry>,
+        by: Way,
     ) -> Result<Held, HoldingsError> {
-        let stored = self.store_first(object, verified, outbox).await;
-        stored.map(|(held, _)| held)
-    }
-
-    /// [`store`](Self::store), and says whether this was the first to store the object: of several at
-    /// once it is one.
-    pub async fn store_first(
-        &self,
-        object: ObjectId,
-        verified: Verified,
-        outbox: Option<OutboxEntry>,
-    ) -> Result<(Held, bool), HoldingsError> {
         let _one_at_a_time = self.stripe(verified.hash()).lock().await;
         let stored = verified.commit().await?;
-        self.record(object, stored, outbox).await
+        self.record(object, stored, outbox, by).await
     }
 
     /// Records an object whose bytes are held already under another id. `None` if they are not. Bytes that
@@ -262,6 +253,7 @@ impl Holdings {
         object: ObjectId,
         hash: ContentHash,
         outbox: Option<OutboxEntry>,
+        by: Way,
     ) -> Result<Option<Held>, HoldingsError> {
         let _one_at_a_time = self.stripe(hash).lock().await;
         let was_held = self.inner.index.read().objects_of(hash).next().is_some();
@@ -271,10 +263,7 @@ impl Holdings {
             false => self.inner.blobs.get_unrecorded(&hash).await?,
         };
         match found {
-            Some(stored) => {
-                let recorded = self.record(object, stored, outbox).await;
-                recorded.map(|(held, _)| Some(held))
-            }
+            Some(stored) => self.record(object, stored, outbox, by).await.map(Some),
             None => Ok(None),
         }
     }
@@ -404,6 +393,8 @@ impl Holdings {
             return Ok(found);
         }
         found.unmatched = orphans.clone();
+        // Their histories say since when they were seen on chain.
+        self.inner.view.get_or_init(|| view.clone());
         let theirs = |object: DataObject| {
             let hash = object.content_id.hash().ok()?;
             orphans.contains(&hash).then_some((object, hash))
@@ -418,7 +409,7 @@ impl Holdings {
                 tracing::error!(%hash, object = %object.id, "a file without a record has another length than its object");
                 return Ok(None);
             }
-            match self.store_copy(object.id, hash, None).await {
+            match self.store_copy(object.id, hash, None, Way::Adopted).await {
                 Ok(_) => Ok(Some(object.id)),
                 Err(HoldingsError::Blob(error @ BlobError::Damaged { .. })) => {
                     tracing::error!(%error, object = %object.id, "a file without a record is damaged");
@@ -445,7 +436,8 @@ impl Holdings {
         object: ObjectId,
         stored: Stored,
         outbox: Option<OutboxEntry>,
-    ) -> Result<(Held, bool), HoldingsError> {
+        by: Way,
+    ) -> Result<Held, HoldingsError> {
         let holdings = self.clone();
         blocking(move || {
             let media_type = sniff(&stored);
@@ -473,9 +465,24 @@ impl Holdings {
                 is_first
             };
             holdings.count(&[object]);
-            Ok((held, is_first))
+            if is_first {
+                holdings.note_stored(object, by);
+            }
+            Ok(held)
         })
         .await
+    }
+
+    /// Notes in an object's history that it was stored, and whether it was seen on chain by then.
+    fn note_stored(&self, object: ObjectId, by: Way) {
+        let seen_at = |view: &DirectoryView| {
+            // A directory newer than this number is no harm.
+            let at = view.at().number;
+            view.read().object(object).map(|_| at)
+        };
+        let block = self.inner.view.get().and_then(seen_at);
+        let stored = What::Stored { by, block };
+        self.inner.history.note(&[object], &stored);
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     cleanup::{actor::CleanupActor, metrics::StateCell},
     config::Config,
     disk::{StandingCell, actor::DiskActor},
-    history::{Way, What},
+    history::Way,
     holdings::{Holdings, OutboxEntry},
     http::{errors, upload::limits::Uploads},
     metrics::Metrics,
@@ -165,7 +165,10 @@ impl Node {
         debt: Option<OutboxEntry>,
     ) -> Result<(), ApiError> {
         let Some(entry) = debt else { return Ok(()) };
-        let stored = self.holdings.store_copy(object, hash, debt).await;
+        let stored = self
+            .holdings
+            .store_copy(object, hash, debt, Way::Upload)
+            .await;
         if stored.map_err(errors::from_holdings)?.is_some() {
             hint(
                 &self.accept,
@@ -176,17 +179,6 @@ impl Node {
         }
         Ok(())
     }
-}
-
-/// Notes in an object's history that it was stored, and whether it was seen on chain by then.
-pub fn note_stored(holdings: &Holdings, view: &DirectoryView, object: ObjectId, by: Way) {
-    // A directory newer than this number is no harm.
-    let at = view.at().number;
-    let is_seen = view.read().object(object).is_some();
-    let block = is_seen.then_some(at);
-    holdings
-        .history()
-        .note(&[object], &What::Stored { by, block });
 }
 
 /// Buckets that the worker operates and that the configuration does not leave to others.

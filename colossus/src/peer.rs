@@ -14,6 +14,7 @@ use shared::{
 };
 
 use crate::{
+    history::Way,
     holdings::{Held, Holdings, HoldingsError},
     http::status::USER_AGENT,
     replicate::core::{Failure, Source},
@@ -126,7 +127,10 @@ impl Peers {
         holdings: &Holdings,
     ) -> Result<Held, PeerError> {
         // Another object may have brought the very same bytes.
-        if let Some(held) = holdings.store_copy(object, hash, None).await? {
+        if let Some(held) = holdings
+            .store_copy(object, hash, None, Way::Replication)
+            .await?
+        {
             return Ok(held);
         }
         self.fetch_again(source, object, hash, size, holdings).await
@@ -157,7 +161,9 @@ impl Peers {
             partial.write(piece?).await?;
         }
         let verified = partial.finish().await?;
-        Ok(holdings.store(object, verified, None).await?)
+        Ok(holdings
+            .store(object, verified, None, Way::Replication)
+            .await?)
     }
 
     /// Fetches an object whole in place of what is here, verified as any other.

@@ -17,6 +17,7 @@ use shared::{
 use crate::{
     app::{StartError, check_genesis, open_holdings},
     config::Config,
+    history::Way,
     holdings::{Holdings, OutboxEntry},
     node::{now_ms, our_buckets},
 };
@@ -170,7 +171,7 @@ async fn owe(
         stored_ms: now_ms(),
     };
     Ok(holdings
-        .store_copy(object, hash, Some(entry))
+        .store_copy(object, hash, Some(entry), Way::Adopted)
         .await?
         .is_some())
 }

@@ -65,6 +65,38 @@ async fn settled(proxy: &Proxy) -> u64 {
     last
 }
 
+/// What `colossus object explain` says happened to an object.
+async fn history(node: &TestNode, id: u64) -> Vec<String> {
+    let admin = node.node.admin_address();
+    let url = format!("http://{admin}/objects/{id}/explain");
+    let answer = node.http.get(url).send().await.unwrap();
+    let explained: serde_json::Value = answer.json().await.unwrap();
+    let entries = explained["history"].as_array().unwrap();
+    let what = |entry: &serde_json::Value| entry["what"].as_str().unwrap().to_owned();
+    entries.iter().map(what).collect()
+}
+
+#[actix_web::test]
+async fn an_upload_that_overtakes_a_fetch_of_the_same_object_is_stored_once() {
+    let chain = chain(2);
+    let two = TestNode::start(&chain, 2, impatient).await;
+    let file = bytes(9, MIB);
+    create_for(&chain, 1, &file);
+    assert_eq!(two.upload(1, &file).await.status(), 201);
+    let slow = Proxy::start(&two.root(), Manner::Paced(256 << 10)).await;
+    set_endpoint(&chain, 2, slow.root.clone());
+    let one = TestNode::start(&chain, 1, impatient).await;
+    eventually("its fetch begins", async || slow.data_bytes() > 0).await;
+    assert!(!one.holds(1));
+    assert_eq!(one.upload(1, &file).await.status(), 201);
+    let fetching = async || one.metric("storage_fetches_in_flight").await;
+    eventually("the fetch ends", async || fetching().await == 0.0).await;
+    assert_eq!(slow.data_bytes(), file.len() as u64, "it ended by itself");
+    assert_eq!(history(&one, 1).await, ["stored"]);
+    one.stop().await;
+    two.stop().await;
+}
+
 #[actix_web::test]
 async fn a_large_object_comes_from_three_nodes_of_which_one_lies_and_one_stalls() {
     let chain = chain(4);

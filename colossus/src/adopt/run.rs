@@ -28,6 +28,7 @@ use super::{
 use crate::{
     app::{StartError, check_genesis, open_holdings},
     config::Config,
+    history::Way,
     holdings::{Holdings, HoldingsError},
     node::{now_ms, our_buckets},
 };
@@ -266,7 +267,7 @@ impl Run {
                 .is_some(),
             debt => self
                 .holdings
-                .store_copy(file.object, hash, debt)
+                .store_copy(file.object, hash, debt, Way::Adopted)
                 .await?
                 .is_some(),
         };
@@ -275,7 +276,9 @@ impl Run {
                 Ok(verified) => verified,
                 Err(error) => return refused(error, hash),
             };
-            self.holdings.store(file.object, verified, debt).await?;
+            self.holdings
+                .store(file.object, verified, debt, Way::Adopted)
+                .await?;
         }
         if self.mode == Mode::Move {
             if has_bytes && let Err(error) = self.check_spare(file, hash).await {

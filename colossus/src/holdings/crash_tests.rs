@@ -198,7 +198,9 @@ impl Life<'_> {
             bag: BAG,
             stored_ms: 5,
         };
-        self.holdings.store(object, verified, Some(debt)).await?;
+        self.holdings
+            .store(object, verified, Some(debt), Way::Upload)
+            .await?;
         self.truth.acknowledged.insert(object);
         Ok(())
     }

@@ -109,7 +109,7 @@ mod tests {
     use shared::{blob::BlobStore, ids::ObjectId, table::Database};
 
     use super::*;
-    use crate::holdings::Holdings;
+    use crate::{history::Way, holdings::Holdings};
 
     async fn holding(dir: &std::path::Path, bytes: &'static [u8]) -> (Holdings, ContentHash) {
         let blobs = BlobStore::open(&dir.join("store")).unwrap();
@@ -121,7 +121,10 @@ mod tests {
         let bytes = bytes::Bytes::from_static(bytes);
         partial.write(bytes).await.unwrap();
         let verified = partial.finish().await.unwrap();
-        holdings.store(ObjectId(1), verified, None).await.unwrap();
+        holdings
+            .store(ObjectId(1), verified, None, Way::Upload)
+            .await
+            .unwrap();
         (holdings, hash)
     }
 

@@ -76,7 +76,7 @@ mod tests {
     use shared::{blob::BlobStore, table::Database};
 
     use super::*;
-    use crate::holdings::Released;
+    use crate::{history::Way, holdings::Released};
 
     #[tokio::test]
     async fn what_is_read_stays_until_the_last_reader_is_gone_however_it_goes() {
@@ -91,8 +91,14 @@ mod tests {
             .await
             .unwrap();
         let verified = partial.finish().await.unwrap();
-        holdings.store(ObjectId(1), verified, None).await.unwrap();
-        holdings.store_copy(ObjectId(2), hash, None).await.unwrap();
+        holdings
+            .store(ObjectId(1), verified, None, Way::Upload)
+            .await
+            .unwrap();
+        holdings
+            .store_copy(ObjectId(2), hash, None, Way::Upload)
+            .await
+            .unwrap();
         assert!(holdings.pinned(ObjectId(3)).is_none());
         let (_, first) = holdings.pinned(ObjectId(1)).unwrap();
         let (_, second) = holdings.pinned(ObjectId(2)).unwrap();

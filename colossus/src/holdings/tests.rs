@@ -65,7 +65,10 @@ async fn a_blob_lives_as_long_as_one_of_its_objects() {
     let text = b"the same bytes twice";
     for id in [1, 2] {
         let verified = bench.verified(text).await;
-        holdings.store(ObjectId(id), verified, None).await.unwrap();
+        holdings
+            .store(ObjectId(id), verified, None, Way::Upload)
+            .await
+            .unwrap();
     }
     assert_eq!(holdings.totals(), (2, 40));
     let held = holdings.get(ObjectId(1)).unwrap();
@@ -84,7 +87,7 @@ async fn records_and_outbox_are_read_again() {
     let holdings = bench.holdings();
     let verified = bench.verified(b"pending").await;
     let held = holdings
-        .store(ObjectId(7), verified, Some(entry()))
+        .store(ObjectId(7), verified, Some(entry()), Way::Upload)
         .await
         .unwrap();
 
@@ -96,19 +99,39 @@ async fn records_and_outbox_are_read_again() {
 }
 
 #[tokio::test]
-async fn of_several_that_store_one_object_at_once_one_is_the_first() {
+async fn of_several_that_store_one_object_at_once_one_is_noted() {
     let bench = Bench::new();
     let holdings = bench.holdings();
+    let (object, hash) = (ObjectId(7), ContentHash::of(b"the same"));
     let mut all = Vec::new();
-    for _ in 0..8 {
-        all.push(bench.verified(b"the same").await);
+    for turn in 0..8 {
+        let by = [Way::Upload, Way::Replication][turn % 2];
+        all.push((bench.verified(b"the same").await, by));
     }
     let stores = all
         .into_iter()
-        .map(|verified| holdings.store_first(ObjectId(7), verified, None));
-    let stored = futures::future::join_all(stores).await;
-    let firsts = stored.into_iter().map(|stored| stored.unwrap().1);
-    assert_eq!(firsts.filter(|is_first| *is_first).count(), 1);
+        .map(|(verified, by)| holdings.store(object, verified, None, by));
+    for stored in futures::future::join_all(stores).await {
+        stored.unwrap();
+    }
+    let copied = holdings.store_copy(object, hash, None, Way::Replication);
+    assert!(copied.await.unwrap().is_some());
+    assert_eq!(noted(&holdings, object).await.len(), 1);
+
+    // What was let go of and comes again is stored again.
+    holdings.remove(object).await.unwrap();
+    let verified = bench.verified(b"the same").await;
+    let stored = holdings.store(object, verified, None, Way::Replication);
+    stored.await.unwrap();
+    let block = None;
+    let by = Way::Replication;
+    let again = noted(&holdings, object).await;
+    assert_eq!(again.get(1..), Some(&[What::Stored { by, block }][..]));
+}
+
+async fn noted(holdings: &Holdings, object: ObjectId) -> Vec<What> {
+    let entries = holdings.history().of(object).await.unwrap();
+    entries.into_iter().map(|entry| entry.what).collect()
 }
 
 #[tokio::test]
@@ -117,7 +140,10 @@ async fn table_files_and_chain_are_brought_together() {
     let holdings = bench.holdings();
     for (id, bytes) in [(1, &b"kept"[..]), (2, b"file lost")] {
         let verified = bench.verified(bytes).await;
-        holdings.store(ObjectId(id), verified, None).await.unwrap();
+        holdings
+            .store(ObjectId(id), verified, None, Way::Upload)
+            .await
+            .unwrap();
     }
     // A file that vanished, a file whose record was never written, a file nobody knows.
     bench
@@ -168,7 +194,10 @@ async fn an_upload_that_a_crash_kept_from_being_stored_leaves_no_receipt() {
         holdings.note_taken(ObjectId(id), taken).await.unwrap();
     }
     let verified = bench.verified(b"stored").await;
-    holdings.store(ObjectId(1), verified, None).await.unwrap();
+    holdings
+        .store(ObjectId(1), verified, None, Way::Upload)
+        .await
+        .unwrap();
     // The process ends before the second is stored.
     let holdings = bench.holdings();
     let directory = Directory {
@@ -181,7 +210,10 @@ async fn an_upload_that_a_crash_kept_from_being_stored_leaves_no_receipt() {
     assert_eq!(holdings.taken(ObjectId(1)).await.unwrap(), Some(taken));
     // It comes from another node: this one did not take it over.
     let verified = bench.verified(b"not stored").await;
-    holdings.store(ObjectId(2), verified, None).await.unwrap();
+    holdings
+        .store(ObjectId(2), verified, None, Way::Upload)
+        .await
+        .unwrap();
     assert_eq!(holdings.taken(ObjectId(2)).await.unwrap(), None);
     assert_eq!(
         holdings.reconcile(&view).await.unwrap(),

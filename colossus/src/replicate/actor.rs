@@ -29,11 +29,10 @@ use super::{
 use crate::{
     config::ReplicateConfig,
     disk::room::{Ledger, Mark},
-    history::Way,
     holdings::{Held, Holdings},
     metrics::Metrics,
     network::actor::{Announce, NetworkActor},
-    node::{Stop, hint, note_stored},
+    node::{Stop, hint},
     obligations::core::Turn,
     peer::{PeerError, Peers},
 };
@@ -373,7 +372,6 @@ impl ReplicateActor {
                 .replication_lag
                 .observe(since.elapsed().as_secs_f64());
         }
-        note_stored(&self.holdings, &self.view, object, Way::Replication);
         let bag = self.view.read().object(object).map(|known| known.bag);
         if let (Some(network), Some(bag)) = (&self.network, bag) {
             let announce = Announce {

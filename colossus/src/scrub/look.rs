@@ -121,6 +121,7 @@ mod tests {
     use shared::{blob::BlobStore, ids::ObjectId, table::Database};
 
     use super::*;
+    use crate::history::Way;
 
     #[test]
     fn the_next_hash() {
@@ -146,7 +147,7 @@ mod tests {
             partial.write(bytes.into()).await.unwrap();
             let verified = partial.finish().await.unwrap();
             holdings
-                .store(ObjectId(id as u64), verified, None)
+                .store(ObjectId(id as u64), verified, None, Way::Upload)
                 .await
                 .unwrap();
             groups += Layout::new(size as u64).groups();

@@ -10,7 +10,7 @@ use super::{super::errors, admission::Target};
 use crate::{
     history::Way,
     holdings::Taken,
-    node::{Node, hint, note_stored, now_ms},
+    node::{Node, hint, now_ms},
     scrub::actor::Noted,
 };
 
@@ -34,10 +34,9 @@ pub async fn store(node: &Node, target: &Target, verified: Verified) -> Result<(
     note_taken(node, target).await?;
     let stored = node
         .holdings
-        .store_first(target.object, verified, target.debt())
+        .store(target.object, verified, target.debt(), Way::Upload)
         .await;
-    // Two clients may send one object at once.
-    let (_, is_first) = stored.map_err(errors::from_holdings)?;
+    stored.map_err(errors::from_holdings)?;
 
     if node.damage.get(&target.hash).is_some() {
         let (hash, is_fresh) = (target.hash, false);
@@ -47,9 +46,6 @@ pub async fn store(node: &Node, target: &Target, verified: Verified) -> Result<(
             "scrub",
             &node.metrics,
         );
-    }
-    if is_first {
-        note_stored(&node.holdings, &node.view, target.object, Way::Upload);
     }
     node.metrics.upload_bytes.inc_by(target.size);
     tracing::debug!(object = %target.object, bucket = %target.bucket, size = target.size, "stored");

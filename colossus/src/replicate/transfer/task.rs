@@ -21,6 +21,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::core::{Effect, Event, Fault, Limits, RequestId, Transfer};
 use crate::{
+    history::Way,
     holdings::{Held, Holdings, HoldingsError},
     peer::Peers,
     replicate::core::{Failure, Source},
@@ -84,7 +85,12 @@ impl Job {
     ) -> Result<Held, Failure> {
         let (object, hash, size) = (self.object, self.hash, self.size);
         // Another object may have brought the very same bytes.
-        if let Some(held) = local(object, self.holdings.store_copy(object, hash, None).await)? {
+        if let Some(held) = local(
+            object,
+            self.holdings
+                .store_copy(object, hash, None, Way::Replication)
+                .await,
+        )? {
             return Ok(held);
         }
         let blobs = self.holdings.blobs().clone();
@@ -124,7 +130,12 @@ impl Job {
             return Ok(held);
         }
         let verified = local(object, sparse.finish().await.map_err(HoldingsError::from))?;
-        local(object, holdings.store(object, verified, None).await)
+        local(
+            object,
+            holdings
+                .store(object, verified, None, Way::Replication)
+                .await,
+        )
     }
 }
 
