@@ -27,7 +27,11 @@ use crate::{
     accept::actor::{AcceptActor, Parts, TroubleCell},
     cleanup::{self, actor::CleanupActor, metrics::StateCell, place::Us},
     config::{Config, InvalidConfig},
-    disk::{self, StandingCell, actor::DiskActor, room::Ledger},
+    disk::{
+        self, StandingCell,
+        actor::DiskActor,
+        room::{Ledger, Rooms},
+    },
     holdings::{Holdings, HoldingsError},
     http::{self, upload::limits::Uploads},
     metrics::Metrics,
@@ -175,8 +179,21 @@ impl Colossus {
         let peers = Peers::new(host_id.clone(), config.replicate.bytes_per_second_min.0)?;
         let (h, v, m) = (holdings.clone(), view.clone(), metrics.clone());
         let ledger = Ledger::default();
-        let (c, p, l) = (&config.replicate, peers.clone(), ledger.clone());
-        let replicate = ReplicateActor::new(c, p, h, v, m, l).start();
+        let standing = StandingCell::default();
+        let (l, s, b) = (ledger.clone(), standing.clone(), holdings.blobs().clone());
+        let rooms = Rooms::new(l, s, b);
+        let (c, p, r) = (&config.replicate, peers.clone(), rooms.clone());
+        let replicate = ReplicateActor::new(c, p, h, v, m, r).start();
+        // Before anything is decided by it.
+        let disk = DiskActor::start_with(disk::actor::Parts {
+            config: config.disk.clone(),
+            blobs: holdings.blobs().clone(),
+            replicate: replicate.clone(),
+            ledger: ledger.clone(),
+            metrics: metrics.clone(),
+            cell: standing.clone(),
+        })
+        .await;
         registry.register(Box::new(holdings.history().lost()))?;
         let cleanup_state = StateCell::default();
         let us_config = config.clone();
@@ -225,6 +242,7 @@ impl Colossus {
                 view: view.clone(),
                 book: damage.clone(),
                 our_buckets: Arc::new(buckets),
+                rooms,
             },
             database: database.clone(),
             metrics: metrics.clone(),
@@ -232,16 +250,6 @@ impl Colossus {
         })
         .await?;
 
-        let standing = StandingCell::default();
-        let disk = DiskActor::start_with(disk::actor::Parts {
-            config: config.disk.clone(),
-            blobs: holdings.blobs().clone(),
-            replicate: replicate.clone(),
-            ledger: ledger.clone(),
-            metrics: metrics.clone(),
-            cell: standing.clone(),
-        })
-        .await;
         let (c, s, m) = (config.uploads.clone(), standing.clone(), metrics.clone());
         let uploads = Uploads::new(c, ledger, s, m);
         let tus = open_sessions(&config, &holdings, &uploads, &metrics).await?;

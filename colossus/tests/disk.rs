@@ -3,9 +3,19 @@
 
 mod harness;
 
-use colossus::config::{Config, Share};
-use harness::{BAG, TestNode, bytes, chain, create_for, delete, eventually};
-use shared::config::{ByteSize, TimeSpan};
+use colossus::{
+    config::{Config, Share},
+    scrub::actor::Control,
+};
+use harness::{
+    BAG, TestNode, bytes, chain, create_for, delete, eventually,
+    proxy::{Manner, Proxy},
+    set_endpoint,
+};
+use shared::{
+    config::{ByteSize, TimeSpan},
+    hash::ContentHash,
+};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -132,7 +142,7 @@ async fn an_upload_under_way_ends_when_nothing_may_be_written() {
     read_only(&node, false).await;
     let blobs = node.node.node().holdings.blobs().clone();
     let file = bytes(5, 3_000_000);
-    let hash = shared::hash::ContentHash::of(&file);
+    let hash = ContentHash::of(&file);
     let mut partial = blobs.begin(hash, file.len() as u64).await.unwrap();
     partial
         .write(file[..1_000_000].to_vec().into())
@@ -259,6 +269,117 @@ async fn fetches_leave_what_the_marks_say_however_much_is_offered() {
         (1..=32).any(|id| one.holds(id) && !held_before.contains(&id))
     })
     .await;
+    one.stop().await;
+    two.stop().await;
+}
+
+/// A file of somebody else's, which leaves so many bytes free.
+fn fill_up(node: &TestNode, mount: &Mount, free_bytes: u64) -> PathBuf {
+    let free_now = node.node.node().holdings.blobs().free_bytes().unwrap();
+    let filler = mount.0.join("filler");
+    std::fs::write(&filler, vec![1; (free_now - free_bytes) as usize]).unwrap();
+    filler
+}
+
+#[actix_web::test]
+async fn repairs_leave_what_the_critical_mark_says() {
+    let places = tempfile::tempdir().unwrap();
+    let Some(mount) = Mount::new(&places.path().join("disk"), "64m") else {
+        return;
+    };
+    let chain = chain(2);
+    let small = |config: &mut Config| {
+        config.disk.dirs = vec![mount.0.clone()];
+        config.disk.low = Share::Bytes(ByteSize(8 * MIB));
+        config.disk.critical = Share::Bytes(ByteSize(8 * MIB));
+        config.disk.margin = Share::Bytes(ByteSize(MIB));
+        // So rarely that measuring alone would come too late.
+        config.disk.check_interval = TimeSpan(Duration::from_secs(2));
+        config.scrub.retry_delay = TimeSpan(Duration::from_millis(50));
+        config.scrub.retry_delay_max = TimeSpan(Duration::from_millis(200));
+    };
+    let two = TestNode::start(&chain, 2, |_| {}).await;
+    let one = TestNode::start(&chain, 1, small).await;
+    let file = bytes(1, 20 * MIB as usize);
+    create_for(&chain, 1, &file);
+    assert_eq!(two.upload(1, &file).await.status(), 201);
+    eventually("both hold it", async || one.holds(1)).await;
+    let name = ContentHash::of(&file).to_string();
+    let found = one.files_on_disk();
+    let data = PathBuf::from(found.iter().find(|path| path.ends_with(&name)).unwrap());
+
+    let blobs = one.node.node().holdings.blobs().clone();
+    let damaged = || one.node.node().damage.totals().0;
+    for is_gone in [true, false] {
+        // Emptied in any case: the node may have it open.
+        std::fs::File::create(&data).unwrap();
+        if is_gone {
+            std::fs::remove_file(&data).unwrap();
+        }
+        let filler = fill_up(&one, &mount, 23 * MIB);
+        one.node.node().scrub.send(Control::Begin).await.unwrap();
+        eventually("it is missed", async || damaged() == 1).await;
+        for _ in 0..50 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let free = blobs.free_bytes().unwrap();
+            assert!(free >= 8 * MIB, "{free} are free, gone: {is_gone}");
+        }
+        assert_eq!(damaged(), 1, "there is no room for it");
+        std::fs::remove_file(filler).unwrap();
+        eventually("it is mended", async || damaged() == 0).await;
+        assert!(std::fs::read(&data).unwrap() == file);
+    }
+    one.stop().await;
+    two.stop().await;
+}
+
+#[actix_web::test]
+async fn a_part_makes_room_for_the_whole_when_nobody_gives_the_rest() {
+    let places = tempfile::tempdir().unwrap();
+    let Some(mount) = Mount::new(&places.path().join("disk"), "64m") else {
+        return;
+    };
+    let chain = chain(2);
+    let small = |config: &mut Config| {
+        config.disk.dirs = vec![mount.0.clone()];
+        config.disk.low = Share::Bytes(ByteSize(24 * MIB));
+        config.disk.critical = Share::Bytes(ByteSize(8 * MIB));
+        config.disk.margin = Share::Bytes(ByteSize(MIB));
+        config.replicate.whole_max = ByteSize(4 * MIB);
+    };
+    let two = TestNode::start(&chain, 2, |_| {}).await;
+    let file = bytes(1, 20 * MIB as usize);
+    create_for(&chain, 1, &file);
+    assert_eq!(two.upload(1, &file).await.status(), 201);
+    eventually("it is accepted", async || two.accepted(1)).await;
+    let slow = Proxy::start(&two.root(), Manner::Paced(2 << 20)).await;
+    set_endpoint(&chain, 2, slow.root.clone());
+    let one = TestNode::start(&chain, 1, small).await;
+    let blobs = one.node.node().holdings.blobs().clone();
+    let hash = ContentHash::of(&file);
+    eventually("a part has come", async || {
+        blobs.sparse_bytes(hash).await.unwrap() >= 12 * MIB
+    })
+    .await;
+    drop(blobs);
+    let dir = one.stop().await;
+
+    // From now on the other node gives whole objects only.
+    let only_whole = Proxy::start(&two.root(), Manner::NoRanges).await;
+    set_endpoint(&chain, 2, only_whole.root.clone());
+    // Room for the rest of it, and for the whole in place of the part; not for the whole beside the part.
+    let filler = vec![1; 17 * MIB as usize];
+    std::fs::write(mount.0.join("filler"), filler).unwrap();
+    let one = TestNode::start_in(dir, &chain, 1, small).await;
+    let blobs = one.node.node().holdings.blobs().clone();
+    let mut free_min = u64::MAX;
+    eventually("the whole has come", async || {
+        free_min = free_min.min(blobs.free_bytes().unwrap_or(0));
+        one.holds(1)
+    })
+    .await;
+    assert!(free_min >= 24 * MIB, "{free_min} were free");
+    assert_eq!(blobs.sparse_bytes(hash).await.unwrap(), 0);
     one.stop().await;
     two.stop().await;
 }

@@ -6,9 +6,10 @@
 //! | below it | refused with 507 | only what is not accepted on chain yet | go on |
 //! | below the critical mark, or read-only by hand | refused | paused, repairs too | go on |
 //!
-//! Uploads and fetches take their room before they begin ([`room`]), so that none begins that would
-//! not leave free what the mark says that holds for it: the low one for uploads and for fetches of
-//! what is accepted, the critical one for fetches of pending objects. A fetch that does not fit waits.
+//! Uploads, fetches and repairs take their room before they begin ([`room`]), so that none begins that
+//! would not leave free what the mark says that holds for it: the low one for uploads and for fetches of
+//! what is accepted, the critical one for fetches of pending objects and for repairs. A fetch that does
+//! not fit waits, and a repair is tried again later.
 //!
 //! Objects lie in one or more directories. The marks hold for each of them, and the node stands as its
 //! roomiest one does. A directory that is read-only, fails or is not mounted takes out only itself

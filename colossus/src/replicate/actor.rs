@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     config::ReplicateConfig,
-    disk::room::{Ledger, Mark},
+    disk::room::{Mark, Rooms},
     holdings::{Held, Holdings},
     metrics::Metrics,
     network::actor::{Announce, NetworkActor},
@@ -114,7 +114,7 @@ pub struct ReplicateActor {
     holdings: Holdings,
     view: DirectoryView,
     metrics: Metrics,
-    ledger: Ledger,
+    rooms: Rooms,
     /// How uploads stood when free space was measured last.
     uploads_at: Mark,
     network: Option<Addr<NetworkActor>>,
@@ -137,7 +137,7 @@ impl ReplicateActor {
         holdings: Holdings,
         view: DirectoryView,
         metrics: Metrics,
-        ledger: Ledger,
+        rooms: Rooms,
     ) -> Self {
         let core = Replicate::new(config.limits());
         let (network, wanted_since, timer) = (None, HashMap::new(), None);
@@ -148,7 +148,7 @@ impl ReplicateActor {
             holdings,
             view,
             metrics,
-            ledger,
+            rooms,
             uploads_at: Mark::default(),
             network,
             wanted_since,
@@ -158,11 +158,15 @@ impl ReplicateActor {
     }
 
     fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
-        let taken = self.ledger.uploads_since(self.uploads_at);
-        let mut effects = self.core.handle(Instant::now(), Event::UploadsTake(taken));
-        effects.extend(self.core.handle(Instant::now(), event));
-        // Before anything is written: uploads look there.
-        self.ledger.set_fetches(self.core.taken_bytes());
+        let effects = {
+            let deciding = self.rooms.ledger().decide();
+            let others = deciding.others_since(self.uploads_at);
+            let mut effects = self.core.handle(Instant::now(), Event::OthersTake(others));
+            effects.extend(self.core.handle(Instant::now(), event));
+            // Before anything is written: uploads look there.
+            deciding.set_fetches(self.core.taken_bytes());
+            effects
+        };
         for effect in effects {
             self.perform(effect, ctx);
         }
@@ -282,6 +286,7 @@ impl ReplicateActor {
             limits: self.transfer_limits,
             peers: self.peers.clone(),
             holdings: self.holdings.clone(),
+            rooms: self.rooms.clone(),
             report: Arc::new(report),
             counters: Counters {
                 data_bytes: bytes("data"),

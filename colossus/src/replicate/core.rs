@@ -219,7 +219,7 @@ impl Replicate {
                 self.room.note_measured(space);
                 self.look_again(now, HELD_BACK_LOOKED_AT_MAX);
             }
-            Event::UploadsTake(bytes) => {
+            Event::OthersTake(bytes) => {
                 // It comes before each other event, which then looks at what is due.
                 self.room.set_others(bytes);
                 return effects;

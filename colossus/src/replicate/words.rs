@@ -155,9 +155,9 @@ pub enum Event {
     DiskAdmits(Admits),
     /// How much room there is.
     SpaceMeasured(Space),
-    /// The most that uploads have written since free space was measured or may still write, in bytes. Only noted:
-    /// the next event looks at what is due.
-    UploadsTake(u64),
+    /// The most that uploads and repairs have written since free space was measured or may still write, in
+    /// bytes. Only noted: the next event looks at what is due.
+    OthersTake(u64),
     /// A part of an object lies on the disk: a transfer ended before it was whole, in this run or an
     /// earlier one. The next one goes on from there.
     PartLeft {

@@ -20,6 +20,7 @@ use super::{
     look::examine_there,
 };
 use crate::{
+    disk::room::{Floor, NoRoom, Rooms, Single, object_bytes},
     holdings::Holdings,
     node::now_ms,
     peer::{Part, PeerError, Peers},
@@ -40,6 +41,9 @@ pub enum RepairError {
     /// The book.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The disk has no room for it.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The blocking pool is gone.
     #[error("the node is stopping")]
     Stopping,
@@ -73,6 +77,8 @@ pub struct Repairer {
     pub book: DamageBook,
     /// This node's buckets, which are not asked.
     pub our_buckets: Arc<dyn Fn() -> BTreeSet<StorageBucketId> + Send + Sync>,
+    /// Room for what is written anew.
+    pub rooms: Rooms,
 }
 
 /// A blob under repair.
@@ -179,6 +185,9 @@ impl Repairer {
     /// Mends everything that is not a matter of single groups; gives the damage that is left.
     async fn mend_whole(&self, patient: &Patient) -> Result<Damage, RepairError> {
         let (hash, size) = (patient.hash, patient.size);
+        // It may be made anew from the data, or fetched, beside the one that is there.
+        let outboard_len = Layout::new(size).outboard_len();
+        let _room = self.rooms.take(outboard_len, Floor::Critical).await?;
         let holdings = self.holdings.clone();
         let (mut damage, missing) = blocking(move || {
             let blobs = holdings.blobs();
@@ -220,6 +229,8 @@ impl Repairer {
 
     /// Fetches the object whole from the first holder that gives it.
     async fn fetch_whole(&self, patient: &Patient) -> Result<bool, RepairError> {
+        let bytes = object_bytes(patient.size);
+        let _room = self.rooms.take(bytes, Floor::Critical).await?;
         for (source, object) in &patient.sources {
             let (peers, holdings) = (&self.peers, &self.holdings);
             let fetched = peers.fetch_again(source, *object, patient.hash, patient.size, holdings);
@@ -273,6 +284,7 @@ impl Repairer {
         groups: Vec<Range<u64>>,
     ) -> Result<Damage, RepairError> {
         let layout = Layout::new(patient.size);
+        let _room = self.room_to_grow(patient).await?;
         let mut left = Damage::default();
         let mut no_ranges = false;
         for range in groups {
@@ -290,6 +302,19 @@ impl Repairer {
             left = self.examine_again(patient).await?;
         }
         Ok(left)
+    }
+
+    /// Room for what a file that was cut short lacks.
+    async fn room_to_grow(&self, patient: &Patient) -> Result<Option<Single>, RepairError> {
+        let (hash, size, holdings) = (patient.hash, patient.size, self.holdings.clone());
+        let len = blocking(move || {
+            let data = holdings.blobs().raw_files(&hash)?.data;
+            Ok(data.map_or(0, |data| data.len()))
+        });
+        match size.saturating_sub(len.await?) {
+            0 => Ok(None),
+            lacking => Ok(Some(self.rooms.take(lacking, Floor::Critical).await?)),
+        }
     }
 
     async fn mend_range(

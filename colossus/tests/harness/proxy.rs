@@ -25,6 +25,14 @@ pub enum Manner {
     Stalls,
     /// It knows neither outboards nor digests, like the reference's storage node.
     Reference,
+    /// The same behind a cache that gives whole objects only.
+    NoRanges,
+}
+
+impl Manner {
+    fn has_outboards(self) -> bool {
+        !matches!(self, Self::Reference | Self::NoRanges)
+    }
 }
 
 /// A running proxy.
@@ -80,11 +88,14 @@ async fn forward(request: HttpRequest, line: web::Data<Arc<Line>>) -> HttpRespon
     line.asked.lock().unwrap().push(path.clone());
     let is_outboard = path.ends_with("/outboard");
     let is_data = path.starts_with("/api/v1/files/") && !is_outboard;
-    if line.manner == Manner::Reference && (is_outboard || path.contains("digest")) {
+    if !line.manner.has_outboards() && (is_outboard || path.contains("digest")) {
         return HttpResponse::NotFound().finish();
     }
     let mut asked = line.http.get(format!("{}{path}", line.upstream));
     for name in ["range", "x-colossus-host-id"] {
+        if name == "range" && line.manner == Manner::NoRanges {
+            continue;
+        }
         if let Some(value) = request.headers().get(name) {
             asked = asked.header(name, value.to_str().unwrap());
         }

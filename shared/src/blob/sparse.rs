@@ -254,6 +254,20 @@ impl Sparse {
         self.files.present.lock().count()
     }
 
+    /// Gives its room back: nothing of the data is there afterwards. What proves it stays. Nothing may be
+    /// written to it meanwhile.
+    pub fn empty(&self) -> impl Future<Output = Result<(), BlobError>> + use<> {
+        let (store, files, hash) = (self.store.clone(), self.files.clone(), self.hash);
+        let (path, groups) = (self.volume.dirs().partial(&hash), self.layout.groups());
+        let empty = move || {
+            let mut present = files.present.lock();
+            *present = Present::new(groups);
+            let emptied = files.data.set_len(0);
+            emptied.map_err(|error| BlobError::io("empty", &path, error))
+        };
+        async move { store.on_pool(hash, empty).await }
+    }
+
     /// All groups are there: the object is complete, and its outboard too. An error keeps the files.
     pub async fn finish(self) -> Result<Verified, BlobError> {
         let (size, hash) = (self.layout.size(), self.hash);
@@ -465,6 +479,24 @@ mod tests {
         drop(sparse);
         store.forget_sparse(given.hash).await.unwrap();
         assert!(store.list_sparse().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_emptied_takes_no_room_and_is_received_anew() {
+        let given = given(20 * GROUP_LEN);
+        let store = BlobStore::open(given.dir.path()).unwrap();
+        let (sparse, _) = given.begin(&store).await;
+        given.write_outboard(&sparse);
+        given.write(&sparse, 0..19);
+        let bytes = async || store.sparse_bytes(given.hash).await.unwrap();
+        assert_eq!(bytes().await, 19 * GROUP_LEN as u64);
+        sparse.empty().await.unwrap();
+        assert_eq!((bytes().await, sparse.present().count()), (0, 0));
+        given.write(&sparse, 19..20);
+        assert_eq!(sparse.present().count(), 1);
+        given.write(&sparse, 0..19);
+        let stored = sparse.finish().await.unwrap().commit().await.unwrap();
+        assert_eq!(fs::read(stored.path()).unwrap(), given.data);
     }
 
     #[tokio::test]

@@ -73,10 +73,9 @@ impl Uploads {
         self.ledger.uploads_bytes()
     }
 
-    /// Bytes set aside for uploads and for fetches under way.
+    /// Bytes set aside for uploads, fetches and repairs under way.
     pub fn taken_bytes(&self) -> u64 {
-        let uploads = self.reserved_bytes();
-        uploads.saturating_add(self.ledger.fetches_bytes())
+        self.ledger.bytes()
     }
 
     /// A slot, or a polite refusal.

@@ -5,13 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use shared::{hash::ContentHash, ids::ObjectId, verified::Layout};
+use shared::{hash::ContentHash, ids::ObjectId};
 use tokio::time::Instant;
 
 use super::Space;
-
-/// Bytes besides data and outboard: blocks that are not full, names, records.
-const OVERHEAD_BYTES: u64 = 64 * 1024;
+use crate::disk::room::{OVERHEAD_BYTES, object_bytes};
 
 /// The room and what is taken of it. Nothing is limited before the first measurement.
 #[derive(Default)]
@@ -45,9 +43,8 @@ impl Room {
     /// Bytes that a fetch of this object will still write.
     pub fn need(&self, hash: &ContentHash, size: u64) -> u64 {
         let there = self.parts.get(hash).copied().unwrap_or_default();
-        let outboard = Layout::new(size).outboard_len();
-        let rest = size.saturating_add(outboard).saturating_sub(there);
-        rest.saturating_add(OVERHEAD_BYTES)
+        let whole = object_bytes(size).saturating_sub(OVERHEAD_BYTES);
+        whole.saturating_sub(there).saturating_add(OVERHEAD_BYTES)
     }
 
     /// Would so many bytes more leave what must stay free?

@@ -108,6 +108,8 @@ pub enum Event {
         /// How.
         outcome: Result<(), Fault>,
     },
+    /// Nothing of the object is there any more, besides what proves it.
+    PartGone,
     /// The instant of [`Transfer::next_wakeup`] has come.
     TimerFired,
 }
@@ -135,7 +137,8 @@ pub enum Effect {
         /// Is it asked for a second time, because the first answer is slow?
         is_hedge: bool,
     },
-    /// Fetch the whole object in order; its hash is checked at the end.
+    /// Fetch the whole object in order, beside what came; its hash is checked at the end. Where there is no
+    /// room for both, that is given up first: [`Event::PartGone`].
     FetchWhole {
         /// Names it.
         request: RequestId,
@@ -255,6 +258,10 @@ impl Transfer {
                 if let Some(ended) = self.end(request) {
                     self.note_ended(now, ended, outcome, &mut effects);
                 }
+            }
+            Event::PartGone => {
+                self.present = Present::new(self.layout.groups());
+                self.low = 0;
             }
             Event::TimerFired => {}
         }

@@ -11,6 +11,7 @@ use futures::{
 use prometheus::IntCounter;
 use shared::{
     api::{FetchError, StorageClient},
+    blob::Sparse,
     fetch::{ExtentReader, Proof, Sink, SourceError},
     hash::ContentHash,
     ids::ObjectId,
@@ -21,6 +22,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::core::{Effect, Event, Fault, Limits, RequestId, Transfer};
 use crate::{
+    disk::room::{Floor, NoRoom, Rooms, Single},
     history::Way,
     holdings::{Held, Holdings, HoldingsError},
     peer::Peers,
@@ -41,6 +43,8 @@ pub struct Job {
     pub peers: Peers,
     /// Where it goes.
     pub holdings: Holdings,
+    /// Room for more than was taken for it.
+    pub rooms: Rooms,
     /// Hears of what sources did wrong.
     pub report: Report,
     /// Counts.
@@ -70,7 +74,7 @@ struct Running {
     job: Arc<Job>,
     core: Transfer,
     proof: Proof,
-    sink: Arc<dyn Sink>,
+    sparse: Sparse,
     requests: SelectAll<Abortable<Events>>,
     handles: HashMap<RequestId, AbortHandle>,
 }
@@ -113,7 +117,7 @@ impl Job {
         let mut running = Running {
             core: Transfer::new(self.limits, size, present, proved, sources),
             proof,
-            sink: sparse.sink(),
+            sparse,
             requests: SelectAll::new(),
             handles: HashMap::new(),
             job: Arc::new(self),
@@ -122,14 +126,17 @@ impl Job {
         let holdings = running.job.holdings.clone();
         if let Some(held) = holdings.get(object) {
             // It came whole.
-            drop((running, sparse));
+            drop(running);
             local(
                 object,
                 blobs.forget_sparse(hash).await.map_err(HoldingsError::from),
             )?;
             return Ok(held);
         }
-        let verified = local(object, sparse.finish().await.map_err(HoldingsError::from))?;
+        let verified = local(
+            object,
+            running.sparse.finish().await.map_err(HoldingsError::from),
+        )?;
         local(
             object,
             holdings
@@ -223,7 +230,7 @@ impl Running {
                 let reading = Reading {
                     job: self.job.clone(),
                     proof: self.proof.clone(),
-                    sink: self.sink.clone(),
+                    sink: self.sparse.sink(),
                     source,
                     groups,
                     reader: None,
@@ -233,23 +240,18 @@ impl Running {
             Effect::FetchWhole { request, source } => {
                 let job = self.job.clone();
                 tracing::info!(object = %job.object, %source, "no source has an outboard: fetching it whole");
+                let give_up = self.sparse.empty();
                 let asked = async move {
-                    let (hash, size) = (job.hash, job.size);
-                    let fetched =
-                        job.peers
-                            .fetch_again(&source, job.object, hash, size, &job.holdings);
-                    let outcome = fetched.await.map(drop).map_err(|error| {
-                        tracing::debug!(object = %job.object, %source, %error, "a source failed");
-                        match error.failure() {
-                            Failure::NotThere => Fault::NotThere,
-                            Failure::Unreachable => Fault::Unreachable,
-                            Failure::WrongBytes => Fault::Lied,
-                            Failure::Local => Fault::Local,
-                        }
-                    });
-                    Event::Ended { request, outcome }
+                    // The room that was taken does not count what came by now.
+                    let room = job.room_beside_part().await;
+                    let is_gone = room.is_none() && give_up.await.is_ok();
+                    let outcome = job.whole(&source).await;
+                    drop(room);
+                    let gone = is_gone.then_some(Event::PartGone);
+                    let ended = Event::Ended { request, outcome };
+                    stream::iter(gone.into_iter().chain([ended]))
                 };
-                self.begin(request, Box::pin(stream::once(asked)));
+                self.begin(request, Box::pin(stream::once(asked).flatten()));
             }
             Effect::Cancel(request) => {
                 if let Some(handle) = self.handles.remove(&request) {
@@ -277,6 +279,33 @@ enum Asked {
 }
 
 impl Job {
+    /// Room for the whole object beside the part of it that came. `None` if there is none.
+    async fn room_beside_part(&self) -> Option<Single> {
+        let part_bytes = self.holdings.blobs().sparse_bytes(self.hash).await.ok()?;
+        let taken = self.rooms.take(part_bytes, Floor::Low).await;
+        let no_room = |error: &NoRoom| {
+            let (object, bytes) = (self.object, part_bytes);
+            tracing::info!(%object, bytes, %error, "a part is given up for the whole");
+        };
+        taken.inspect_err(no_room).ok()
+    }
+
+    async fn whole(&self, source: &Source) -> Result<(), Fault> {
+        let (object, hash, size) = (self.object, self.hash, self.size);
+        let fetched = self
+            .peers
+            .fetch_again(source, object, hash, size, &self.holdings);
+        fetched.await.map(drop).map_err(|error| {
+            tracing::debug!(%object, %source, %error, "a source failed");
+            match error.failure() {
+                Failure::NotThere => Fault::NotThere,
+                Failure::Unreachable => Fault::Unreachable,
+                Failure::WrongBytes => Fault::Lied,
+                Failure::Local => Fault::Local,
+            }
+        })
+    }
+
     fn client(&self, source: &Source) -> Result<StorageClient, SourceError> {
         Ok(self.peers.pool().storage_node(&source.0)?)
     }

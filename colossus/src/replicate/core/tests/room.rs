@@ -84,12 +84,12 @@ fn what_uploads_take_is_not_there_for_fetches() {
     let now = Instant::now();
     let mut core = Replicate::new(LIMITS);
     core.handle(now, measured(now, 100 * MIB));
-    core.handle(now, Event::UploadsTake(35 * MIB));
+    core.handle(now, Event::OthersTake(35 * MIB));
     assert!(
         core.handle(now, wanted_of(1, 10 * MIB, true, &[1]))
             .is_empty()
     );
-    core.handle(now, Event::UploadsTake(0));
+    core.handle(now, Event::OthersTake(0));
     assert_eq!(transfers(&core.handle(now, measured(now, 100 * MIB))), [1]);
 }
 

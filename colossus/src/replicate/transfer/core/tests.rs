@@ -183,6 +183,33 @@ fn without_outboards_the_whole_is_fetched_in_order() {
 }
 
 #[test]
+fn a_part_that_made_room_for_the_whole_is_fetched_again() {
+    let (now, mut core) = (Instant::now(), transfer(2, &[1]));
+    core.start(now);
+    let fetching = core.handle(now, ended(0, Ok(())));
+    assert_eq!(fetching, [fetch(1, 1, extent(0)), fetch(2, 1, extent(1))]);
+    core.handle(now, verified(1, extent(0)));
+    core.handle(now, ended(1, Ok(())));
+    core.handle(now, Event::Offered(source(2)));
+    core.handle(now, ended(2, Err(Fault::NotThere)));
+    // The second gives no ranges: what came is of no use to it, and there is no room for both.
+    let whole = core.handle(now, ended(3, Err(Fault::NoRanges)));
+    assert!(
+        matches!(whole.last(), Some(Effect::FetchWhole { .. })),
+        "{whole:?}"
+    );
+    assert!(core.handle(now, Event::PartGone).is_empty());
+    core.handle(now, Event::Offered(source(3)));
+    let anew = core.handle(now, ended(4, Err(Fault::Lied)));
+    let asked: Vec<&Effect> = anew.iter().skip(1).collect();
+    assert_eq!(
+        asked,
+        [&fetch(5, 3, extent(0)), &fetch(6, 3, extent(1))],
+        "{anew:?}"
+    );
+}
+
+#[test]
 fn one_outboard_proves_what_nodes_without_any_send() {
     let (now, mut core) = (Instant::now(), transfer(2, &[1, 2]));
     core.start(now);
