@@ -1,6 +1,12 @@
 //! `argus cache replay`: reads or makes a trace and prints the table.
 
-use std::{fs::File, io::BufReader, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    fs::File,
+    io::{BufReader, Read, stdin},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use shared::config::ByteSize;
 
@@ -8,15 +14,19 @@ use super::{
     Kind,
     replay::{Summary, Table},
     synthetic::Parameters,
-    trace::Trace,
+    trace::{Notes, Trace, TraceError},
 };
 
 /// Replay requests against every policy and compare what they would have kept.
 #[derive(Debug, clap::Args)]
 pub struct Replay {
-    /// Trace to replay: lines of `time id size [first-last]`, or of a node's log in JSON.
+    /// Log to replay, or - for what comes in: common or combined lines of nginx, Apache or Varnish; JSON lines
+    /// of nginx, Caddy or this node; or lines of `time id size [first-last]`.
     #[arg(required_unless_present = "synthetic", conflicts_with = "synthetic")]
     trace: Option<PathBuf>,
+    /// Take URLs that differ in what follows the question mark for different objects.
+    #[arg(long, conflicts_with = "synthetic")]
+    keep_query: bool,
     /// Make the trace up instead.
     #[arg(long)]
     synthetic: bool,
@@ -67,18 +77,48 @@ impl CacheSize {
     }
 }
 
+/// What was read, if it was, and the table.
+pub struct Report {
+    notes: Option<Notes>,
+    table: Table,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(notes) = &self.notes {
+            writeln!(f, "{notes}\n")?;
+        }
+        self.table.fmt(f)
+    }
+}
+
 impl Replay {
     /// Measures and gives the table.
-    pub fn run(&self) -> anyhow::Result<Table> {
-        let trace = match &self.trace {
-            Some(path) => Trace::read(BufReader::new(File::open(path)?))?,
-            None => self.parameters.trace(),
+    pub fn run(&self) -> anyhow::Result<Report> {
+        let (trace, notes) = match &self.trace {
+            Some(path) => {
+                let (trace, notes) = Trace::read(BufReader::new(open(path)?), self.keep_query)?;
+                (trace, Some(notes))
+            }
+            None => (self.parameters.trace(), None),
         };
         let requests = trace.requests(self.extent.map(|extent| extent.0))?;
         let distinct_bytes = Summary::of(&requests).distinct_bytes;
         let sizes = self.sizes.iter().map(|size| size.bytes(distinct_bytes));
         let sizes: Vec<u64> = sizes.collect();
-        Ok(Table::measure(&requests, &self.policies, &sizes))
+        let table = Table::measure(&requests, &self.policies, &sizes);
+        Ok(Report { notes, table })
+    }
+}
+
+fn open(path: &Path) -> Result<Box<dyn Read>, TraceError> {
+    if path == Path::new("-") {
+        return Ok(Box::new(stdin()));
+    }
+    let path = path.to_owned();
+    match File::open(&path) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(cause) => Err(TraceError::Open { path, cause }),
     }
 }
 
@@ -125,6 +165,31 @@ mod tests {
         for kind in Kind::ALL {
             assert_eq!(told.matches(&format!("| {kind} |")).count(), 3, "{told}");
         }
+    }
+
+    #[test]
+    fn an_access_log_gives_what_was_assumed_and_a_table() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let line =
+            r#"127.0.0.1 - - [29/Nov/2026:02:47:43 +0000] "GET /film HTTP/1.1" 206 50 "-" "-""#;
+        writeln!(file, "{line}\nnonsense\n{line}").unwrap();
+        let path = file.path().to_str().unwrap();
+        let told = table(&[path, "--size", "100%", "--policy", "lru"]);
+        for part in [
+            "2 views of 1 objects in 3 lines; 1 cannot be read, first line 2: \"nonsense\"",
+            "2 of the views are ranges of which the log does not say where they begin",
+            "1 objects were seen in parts only",
+            "| lru | 50.00 | 50.00 |",
+        ] {
+            assert!(told.contains(part), "{part} is missing in:\n{told}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_not_there_is_named() {
+        let line = Line::try_parse_from(["replay", "/nowhere/access.log"]).unwrap();
+        let error = line.replay.run().err().unwrap().to_string();
+        assert_eq!(error, "cannot open /nowhere/access.log");
     }
 
     #[test]

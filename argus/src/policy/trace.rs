@@ -1,39 +1,59 @@
-//! Requests from a file. One line is one request, in one of two forms, which may be mixed:
+//! Requests from a file, one line each. What lines may look like:
 //!
 //! - `time id size [first-last]`, separated by blanks: seconds since any moment, with decimals if you
 //!   like; any word that names the object; its size in bytes; and the range that was asked for, both
 //!   ends included. Lines that start with `#` are comments.
-//! - a line of a node's own log in the `json` format (level debug): answered `GET`s of assets count. The
-//!   log says how many bytes were sent, so the size of an object is taken to be the most that was ever
-//!   sent of it at once.
+//! - access logs: text in the common or the combined format (`access`), and one JSON object a line, as nginx,
+//!   Caddy and this node write them (`json`). What of an answer counts is decided in `line`.
 //!
-//! An object has one size, the largest that is said of it.
+//! Forms may be mixed. Lines that cannot be read are counted and the first is named, see [`Notes`]. Views are
+//! put in the order of their times, because servers log a request when it ends. An object has one size, the
+//! largest that is said of it.
 
-use std::{collections::HashMap, io::BufRead};
+mod access;
+mod json;
+mod line;
+mod notes;
 
-use serde::Deserialize;
+use std::{
+    collections::HashMap,
+    io::{self, BufRead, Read},
+    path::PathBuf,
+};
 
+use self::line::{Line, Part, Seen};
 use super::Request;
+
+pub use self::notes::Notes;
 
 /// Most requests of a trace: what fits in memory with some room.
 pub const REQUESTS_MAX: usize = 20_000_000;
-/// Where assets are, before their id.
-const ASSETS: &str = "/api/v1/assets/";
+/// Longest line that is looked at; web servers take requests of 8 KiB.
+const LINE_BYTES_MAX: u64 = 64 * 1024;
 
 /// A trace that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
+    /// There is no such file, or it may not be read.
+    #[error("cannot open {}", path.display())]
+    Open {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
     /// The file cannot be read.
     #[error("the trace cannot be read")]
-    Io(#[from] std::io::Error),
-    /// A line is not a request.
-    #[error("line {line} is no request: {text:?}; write `time id size [first-last]`")]
-    Line {
-        /// Its number, from 1 on.
-        line: usize,
-        /// Its beginning.
-        text: String,
-    },
+    Io(#[from] io::Error),
+    /// No line is a view of an object.
+    #[error(
+        "there is nothing to replay: {0}. Understood are lines of `time id size [first-last]`; access logs in \
+         the common and the combined format of nginx, Apache and Varnish; and JSON lines of nginx (fields named \
+         as its variables: time_iso8601, request_method, request_uri, status, body_bytes_sent), of Caddy and of \
+         this node. For compressed logs: zcat access.log.*.gz | argus cache replay -"
+    )]
+    Nothing(Notes),
     /// Too many requests.
     #[error("the trace has more than {REQUESTS_MAX} requests; cut it, or use larger extents")]
     TooLong,
@@ -67,45 +87,29 @@ impl Trace {
         Self { views, sizes }
     }
 
-    /// Reads lines.
-    pub fn read(lines: impl BufRead) -> Result<Self, TraceError> {
-        let mut trace = Self::default();
-        let mut numbers: HashMap<String, usize> = HashMap::new();
-        let mut start_ms = None;
-        for (index, line) in lines.lines().enumerate() {
-            let line = line?;
-            let text = line.trim();
-            let parsed = match text.as_bytes().first() {
-                None | Some(b'#') => continue,
-                Some(b'{') => match json_line(text) {
-                    Some(parsed) => Some(parsed),
-                    // The log has other lines as well.
-                    None => continue,
-                },
-                Some(_) => plain_line(text),
-            };
-            let Some(parsed) = parsed else {
-                let text = text.chars().take(80).collect();
-                let line = index + 1;
-                return Err(TraceError::Line { line, text });
-            };
-            if trace.views.len() == REQUESTS_MAX {
-                return Err(TraceError::TooLong);
+    /// Reads lines, and says what became of them. `keep_query`: URLs that differ in what follows `?` name
+    /// different objects.
+    pub fn read(mut lines: impl BufRead, keep_query: bool) -> Result<(Self, Notes), TraceError> {
+        let mut reader = Reader::default();
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            let mut some = lines.by_ref().take(LINE_BYTES_MAX);
+            if some.read_until(b'\n', &mut bytes)? == 0 {
+                break;
             }
-            let start_ms = *start_ms.get_or_insert(parsed.at_ms);
-            let object = *numbers.entry(parsed.id).or_insert_with(|| {
-                trace.sizes.push(1);
-                trace.sizes.len() - 1
-            });
-            let size = &mut trace.sizes[object];
-            *size = (*size).max(parsed.size);
-            trace.views.push(View {
-                at_ms: parsed.at_ms.saturating_sub(start_ms),
-                object,
-                range: parsed.range,
-            });
+            let cut = bytes.len() as u64 == LINE_BYTES_MAX && bytes.last() != Some(&b'\n');
+            if cut {
+                lines.skip_until(b'\n')?;
+            }
+            let text = String::from_utf8_lossy(&bytes);
+            let line = match cut {
+                true => Line::Unreadable,
+                false => line::read(text.trim(), keep_query),
+            };
+            reader.take(line, &text)?;
         }
-        Ok(trace)
+        reader.finish()
     }
 
     /// Requests to a cache that keeps whole objects, or extents of this many bytes, of which a view
@@ -139,158 +143,72 @@ impl Trace {
     }
 }
 
-struct Parsed {
-    at_ms: u64,
-    id: String,
-    size: u64,
-    range: Option<(u64, u64)>,
+/// What was read so far.
+#[derive(Default)]
+struct Reader {
+    trace: Trace,
+    numbers: HashMap<String, usize>,
+    /// By object: was it said, or seen, how large the whole is?
+    sized: Vec<bool>,
+    notes: Notes,
 }
 
-fn plain_line(text: &str) -> Option<Parsed> {
-    let mut words = text.split_ascii_whitespace();
-    let seconds: f64 = words.next()?.parse().ok()?;
-    let id = words.next()?.to_owned();
-    let size: u64 = words.next()?.parse().ok()?;
-    let range = match words.next() {
-        None => None,
-        Some(range) => {
-            let (first, last) = range.split_once('-')?;
-            let range: (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-            (range.0 <= range.1).then_some(range)?;
-            Some(range)
+impl Reader {
+    fn take(&mut self, line: Line, text: &str) -> Result<(), TraceError> {
+        self.notes.lines += 1;
+        match line {
+            Line::Comment => {}
+            Line::LeftOut => self.notes.left_out += 1,
+            Line::Unreadable => self.notes.cannot_read(text),
+            Line::View(_) if self.trace.views.len() == REQUESTS_MAX => {
+                return Err(TraceError::TooLong);
+            }
+            Line::View(seen) => self.view(seen),
         }
-    };
-    if words.next().is_some() || !seconds.is_finite() || seconds < 0.0 {
-        return None;
+        Ok(())
     }
-    Some(Parsed {
-        at_ms: (seconds * 1000.0) as u64,
-        id,
-        size,
-        range,
-    })
-}
 
-#[derive(Deserialize)]
-struct LogLine<'a> {
-    timestamp: &'a str,
-    method: &'a str,
-    path: &'a str,
-    status: u16,
-    bytes: u64,
-}
-
-fn json_line(text: &str) -> Option<Parsed> {
-    let line: LogLine = serde_json::from_str(text).ok()?;
-    let id = line.path.strip_prefix(ASSETS)?;
-    if line.method != "GET" || !matches!(line.status, 200 | 206) || line.bytes == 0 {
-        return None;
+    fn view(&mut self, seen: Seen) {
+        let sizes = &mut self.trace.sizes;
+        let object = *self.numbers.entry(seen.id).or_insert_with(|| {
+            sizes.push(1);
+            self.sized.push(false);
+            sizes.len() - 1
+        });
+        sizes[object] = sizes[object].max(seen.size);
+        self.sized[object] |= seen.is_whole_size;
+        let range = match seen.part {
+            Part::Whole => None,
+            Part::Range(first, last) => Some((first, last)),
+            Part::Somewhere(bytes) => {
+                self.notes.somewhere += 1;
+                Some((0, bytes - 1))
+            }
+        };
+        self.trace.views.push(View {
+            at_ms: seen.at_ms,
+            object,
+            range,
+        });
     }
-    Some(Parsed {
-        at_ms: unix_ms(line.timestamp)?,
-        id: id.to_owned(),
-        size: line.bytes,
-        range: None,
-    })
-}
 
-/// Milliseconds since 1970 of `2024-02-29T12:00:00.5Z`.
-fn unix_ms(timestamp: &str) -> Option<u64> {
-    let (date, time) = timestamp.strip_suffix('Z')?.split_once('T')?;
-    let mut date = date.splitn(3, '-').map(str::parse::<i64>);
-    let (year, month, day) = (date.next()?.ok()?, date.next()?.ok()?, date.next()?.ok()?);
-    let mut time = time.splitn(3, ':');
-    let (hour, minute): (u64, u64) = (time.next()?.parse().ok()?, time.next()?.parse().ok()?);
-    let second: f64 = time.next()?.parse().ok()?;
-    // Years start in March here, so that the leap day is the last one.
-    let year = if month <= 2 { year - 1 } else { year };
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468;
-    let seconds = u64::try_from(days).ok()? * 86_400 + hour * 3600 + minute * 60;
-    Some(seconds * 1000 + (second * 1000.0) as u64)
+    fn finish(self) -> Result<(Trace, Notes), TraceError> {
+        let (mut trace, mut notes) = (self.trace, self.notes);
+        notes.views = trace.views.len();
+        notes.objects = trace.sizes.len();
+        notes.in_parts = self.sized.iter().filter(|sized| !**sized).count();
+        if trace.views.is_empty() {
+            return Err(TraceError::Nothing(notes));
+        }
+        trace.views.sort_by_key(|view| view.at_ms);
+        let start_ms = trace.views[0].at_ms;
+        trace
+            .views
+            .iter_mut()
+            .for_each(|view| view.at_ms -= start_ms);
+        Ok((trace, notes))
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> Result<Trace, TraceError> {
-        Trace::read(text.as_bytes())
-    }
-
-    fn request(at_ms: u64, key: u64, size: u64) -> Request {
-        Request { at_ms, key, size }
-    }
-
-    #[test]
-    fn lines_become_requests_for_objects_or_extents() {
-        let trace =
-            read("# a comment\n10 film 250\n10.5 cover 30\n\n12 film 250 90-120\n").unwrap();
-        let whole = [
-            request(0, 0, 250),
-            request(500, 1, 30),
-            request(2000, 0, 250),
-        ];
-        assert_eq!(trace.requests(None).unwrap(), whole);
-        let extents = [
-            request(0, 0, 100),
-            request(0, 1, 100),
-            request(0, 2, 50),
-            request(500, 3, 30),
-            request(2000, 0, 100),
-            request(2000, 1, 100),
-        ];
-        assert_eq!(trace.requests(Some(100)).unwrap(), extents);
-    }
-
-    #[test]
-    fn the_largest_size_counts_and_ranges_end_with_the_object() {
-        let trace = read("1 a 10\n2 a 25\n3 a 5 20-99").unwrap();
-        let whole = [0, 1000, 2000].map(|at_ms| request(at_ms, 0, 25));
-        assert_eq!(trace.requests(None).unwrap(), whole);
-        assert_eq!(
-            trace.requests(Some(10)).unwrap().last(),
-            Some(&request(2000, 2, 5))
-        );
-    }
-
-    #[test]
-    fn what_is_no_request_is_told_with_its_line() {
-        for bad in [
-            "1 a",
-            "x a 1",
-            "1 a 1 5",
-            "1 a 1 5-2",
-            "1 a 1 1-2 more",
-            "-1 a 1",
-        ] {
-            let error = read(&format!("1 a 1\n{bad}")).unwrap_err().to_string();
-            assert!(error.contains("line 2") && error.contains(bad), "{error}");
-        }
-        assert!(matches!(
-            read("# no\n").unwrap().requests(None),
-            Err(TraceError::Empty)
-        ));
-    }
-
-    #[test]
-    fn own_log_lines_are_read() {
-        let line = |time: &str, method: &str, path: &str, status: u16, bytes: u64| {
-            format!(
-                r#"{{"timestamp":"{time}","level":"DEBUG","message":"request","id":"1","method":"{method}","path":"{path}","status":{status},"bytes":{bytes},"seconds":0.1,"peer":"None","target":"http"}}"#
-            )
-        };
-        let log = [
-            line("2024-02-29T23:59:59.500000Z", "GET", "/api/v1/assets/7", 200, 90),
-            line("2024-02-29T23:59:59.600000Z", "HEAD", "/api/v1/assets/7", 200, 0),
-            line("2024-02-29T23:59:59.700000Z", "GET", "/api/v1/status", 200, 10),
-            r#"{"timestamp":"2024-02-29T23:59:59.8Z","level":"INFO","message":"serving","target":"argus"}"#
-                .to_owned(),
-            line("2024-03-01T00:00:01.250000Z", "GET", "/api/v1/assets/7", 206, 20),
-        ];
-        let requests = read(&log.join("\n")).unwrap().requests(None).unwrap();
-        assert_eq!(requests, [request(0, 0, 90), request(1750, 0, 90)]);
-        assert_eq!(unix_ms("1970-01-01T00:00:00Z"), Some(0));
-        assert_eq!(unix_ms("2000-03-01T00:00:00.25Z"), Some(951_868_800_250));
-    }
-}
+mod tests;
