@@ -128,6 +128,22 @@ pub enum InvalidConfig {
     /// An object store without a bucket.
     #[error("configuration key 'store.bucket' is empty: name the bucket that keeps the objects")]
     NoBucketName,
+    /// Bytes and signatures would go in the clear.
+    #[error(
+        "configuration key 'store.endpoint' is {endpoint}, which is plain HTTP, and 'store.allow_http' is false: name the service's https:// address, or set store.allow_http = true if the way to it is yours alone"
+    )]
+    PlainHttp {
+        /// The endpoint.
+        endpoint: String,
+    },
+    /// An address that is no address.
+    #[error(
+        "configuration key 'store.endpoint' is {endpoint}: it begins with https:// (or with http://, if store.allow_http = true)"
+    )]
+    NoAddress {
+        /// The endpoint.
+        endpoint: String,
+    },
     /// Parts that no service takes.
     #[error(
         "configuration key 'store.part_size' is {part_size}, and services take no parts below 5MiB"

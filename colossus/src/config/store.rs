@@ -88,6 +88,7 @@ impl StoreConfig {
         if self.bucket.is_empty() {
             return Err(InvalidConfig::NoBucketName);
         }
+        self.check_endpoint()?;
         if self.part_size.0 < PART_BYTES_MIN {
             return Err(InvalidConfig::SmallParts {
                 part_size: self.part_size,
@@ -100,6 +101,18 @@ impl StoreConfig {
             return Err(InvalidConfig::HalfKey);
         }
         Ok(())
+    }
+
+    fn check_endpoint(&self) -> Result<(), InvalidConfig> {
+        let endpoint = self.endpoint.clone();
+        let scheme = endpoint.split_once("://").map(|(scheme, _)| scheme);
+        match scheme.map(str::to_ascii_lowercase).as_deref() {
+            None if endpoint.is_empty() => Ok(()),
+            Some("https") => Ok(()),
+            Some("http") if self.allow_http => Ok(()),
+            Some("http") => Err(InvalidConfig::PlainHttp { endpoint }),
+            _ => Err(InvalidConfig::NoAddress { endpoint }),
+        }
     }
 
     /// As the blob store wants it; `None` for directories.
@@ -144,6 +157,25 @@ mod tests {
         assert!(said(&config).contains("store.secret_access_key"));
         config.secret_access_key = Some(Secret::new("very-secret"));
         assert!(config.check().is_ok());
+        for (endpoint, allow_http, says) in [
+            ("https://s3.example:9000", false, None),
+            ("http://s3.example:9000", true, None),
+            (
+                "http://s3.example:9000",
+                false,
+                Some("store.allow_http = true"),
+            ),
+            ("HTTP://s3.example", false, Some("HTTP://s3.example")),
+            ("s3.example:9000", true, Some("begins with https://")),
+        ] {
+            config.endpoint = endpoint.into();
+            config.allow_http = allow_http;
+            match says {
+                None => assert!(config.check().is_ok(), "{endpoint}"),
+                Some(says) => assert!(said(&config).contains(says), "{}", said(&config)),
+            }
+        }
+        config.endpoint.clear();
         config.part_size = ByteSize(1 << 20);
         assert!(said(&config).contains("5MiB"), "{}", said(&config));
         let options = config.remote().unwrap();
