@@ -8,15 +8,16 @@
 mod harness;
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::{fs::MetadataExt, process::ExitStatusExt},
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use colossus::adopt::{
@@ -52,6 +53,22 @@ fn options(dir: &Path, mode: Mode) -> Options {
         dry_run: false,
         jobs: 2,
     }
+}
+
+/// Everything below a directory: its bytes, and when it was changed.
+fn files_in(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let changed = fs::metadata(&path).unwrap().modified().unwrap();
+        let mut bytes = Vec::new();
+        match path.is_dir() {
+            true => found.extend(files_in(&path)),
+            false => bytes = fs::read(&path).unwrap(),
+        }
+        found.insert(path, (bytes, changed));
+    }
+    found
 }
 
 /// Adopts for worker 1; the report, and the bytes that were read.
@@ -201,7 +218,9 @@ async fn links_take_no_space_and_leave_the_old_names() {
         dry_run: true,
         ..options.clone()
     };
-    let (report, read) = adopt(&uploads.chain, data.path(), &dry).await.unwrap();
+    let nowhere = data.path().join("not/made/yet");
+    let (report, read) = adopt(&uploads.chain, &nowhere, &dry).await.unwrap();
+    assert!(files_in(data.path()).is_empty(), "nothing was made");
     assert_eq!(
         (report.adopted, report.pending, read),
         (4, 1, 0),
@@ -216,6 +235,11 @@ async fn links_take_no_space_and_leave_the_old_names() {
         assert_eq!(meta.nlink(), 2, "{name}");
     }
     uploads.check_the_left();
+
+    let before = files_in(data.path());
+    let (planned, _) = adopt(&uploads.chain, data.path(), &dry).await.unwrap();
+    assert_eq!((planned.adopted, planned.already_held), (1, 3));
+    assert_eq!(files_in(data.path()), before, "nothing was touched");
 
     let (again, read) = adopt(&uploads.chain, data.path(), &options).await.unwrap();
     assert_eq!((again.adopted, again.already_held), (0, 3));

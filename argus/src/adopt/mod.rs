@@ -106,7 +106,8 @@ pub enum AdoptError {
     },
 }
 
-/// Takes over a directory. Refuses while a node uses the cache.
+/// Takes over a directory. Refuses while a node uses the cache. A dry run changes nothing and may be made
+/// meanwhile.
 pub async fn adopt(
     config: &Config,
     chain: Arc<dyn Chain>,
@@ -119,7 +120,13 @@ pub async fn adopt(
         only: config.buckets.clone(),
     };
     let catalog = Catalog::new(scope, follower.directory(), follower.status());
-    let (shelf, found) = Shelf::open(&config.data_dir)?;
+    let (shelf, found) = match options.dry_run {
+        true => (None, Shelf::look(&config.data_dir)?),
+        false => {
+            let (shelf, found) = Shelf::open(&config.data_dir)?;
+            (Some(shelf), found)
+        }
+    };
     let kept = found.iter().map(|it| it.extents.bytes(&it.content, 0));
     let mut run = Run {
         taken_bytes: kept.sum(),
@@ -145,7 +152,8 @@ pub async fn adopt(
 
 /// All of this blocks.
 struct Run {
-    shelf: Shelf,
+    /// `None` for a dry run.
+    shelf: Option<Shelf>,
     catalog: Catalog,
     options: Options,
     progress: Arc<dyn Progress>,
@@ -204,7 +212,10 @@ impl Run {
         let new: HashSet<&Content> = taken.iter().collect();
         let old = self.order.iter().filter(|content| !new.contains(content));
         let order: Vec<Content> = taken.iter().rev().chain(old).copied().collect();
-        self.shelf.mark_stopped(&order)
+        match &self.shelf {
+            Some(shelf) => shelf.mark_stopped(&order),
+            None => Ok(()),
+        }
     }
 
     /// Judges a file, and takes it if it is what its name says.
@@ -221,12 +232,12 @@ impl Run {
         if self.taken_bytes - bytes_here + footprint > self.limit {
             return Ok((None, Outcome::NoRoom));
         }
-        if self.options.dry_run {
+        let Some(shelf) = &self.shelf else {
             self.taken_bytes += footprint - bytes_here;
             self.here.insert(content, (true, footprint));
             return Ok((None, Outcome::WouldAdopt));
-        }
-        let outcome = self.take(file, &content)?;
+        };
+        let outcome = self.take(shelf, file, &content)?;
         if outcome == Outcome::Adopted {
             self.taken_bytes += footprint - bytes_here;
             self.here.insert(content, (true, footprint));
@@ -256,20 +267,25 @@ impl Run {
         Ok(content)
     }
 
-    fn take(&self, file: &Candidate, content: &Content) -> Result<Outcome, AdoptError> {
-        let is_same_device = self.is_same_device(&file.path);
+    fn take(
+        &self,
+        shelf: &Shelf,
+        file: &Candidate,
+        content: &Content,
+    ) -> Result<Outcome, AdoptError> {
+        let is_same_device = is_same_device(shelf.dir(), &file.path);
         if self.options.mode == Mode::Move && is_same_device {
             return match self.verify(&file.path, content) {
                 Ok(Ok(outboard)) => {
-                    self.shelf.take(content, &file.path, &outboard)?;
+                    shelf.take(content, &file.path, &outboard)?;
                     Ok(Outcome::Adopted)
                 }
                 Ok(Err(outcome)) => Ok(outcome),
                 Err(cause) => Ok(unreadable(&cause)),
             };
         }
-        let copy = self.shelf.name_for_copy(content)?;
-        let taken = self.copy_and_take(file, content, &copy);
+        let copy = shelf.name_for_copy(content)?;
+        let taken = self.copy_and_take(shelf, file, content, &copy);
         if !matches!(taken, Ok(Outcome::Adopted)) {
             // Whatever it is, it is of no use; at the latest the next start removes it.
             let _ = fs::remove_file(&copy);
@@ -286,6 +302,7 @@ impl Run {
     /// What is hashed is the copy: so it counts what arrived here.
     fn copy_and_take(
         &self,
+        shelf: &Shelf,
         file: &Candidate,
         content: &Content,
         copy: &Path,
@@ -301,17 +318,11 @@ impl Run {
         fs::copy(&file.path, copy).map_err(failed)?;
         match self.verify(copy, content).map_err(failed)? {
             Ok(outboard) => {
-                self.shelf.take(content, copy, &outboard)?;
+                shelf.take(content, copy, &outboard)?;
                 Ok(Outcome::Adopted)
             }
             Err(outcome) => Ok(outcome),
         }
-    }
-
-    fn is_same_device(&self, path: &Path) -> bool {
-        use std::os::unix::fs::MetadataExt;
-        let device = |path: &Path| fs::metadata(path).map(|data| data.dev()).ok();
-        device(path).is_some() && device(path) == device(self.shelf.dir())
     }
 
     /// The outboard, if the file has the object's hash.
@@ -344,6 +355,12 @@ impl Run {
         }
         Ok(Ok(built.into_outboard()))
     }
+}
+
+fn is_same_device(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| fs::metadata(path).map(|data| data.dev()).ok();
+    device(one).is_some() && device(one) == device(other)
 }
 
 fn unreadable(cause: &io::Error) -> Outcome {

@@ -119,17 +119,7 @@ impl Shelf {
             }
         }
         let stopped = dir.join("stopped");
-        let order = match fs::read_to_string(&stopped) {
-            Ok(order) => Some(order),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(cause) => {
-                return Err(ShelfError::Io {
-                    what: "cannot read",
-                    path: stopped,
-                    cause,
-                });
-            }
-        };
+        let order = read_if_there(&stopped)?;
         if order.is_some() {
             fs::remove_file(&stopped).map_err(ShelfError::at("cannot remove", &stopped))?;
             sync_dir(dir)?;
@@ -146,6 +136,15 @@ impl Shelf {
         };
         let found = shelf.scan(&order)?;
         Ok((shelf, found))
+    }
+
+    /// What [`Shelf::open`] would tell of the directory. Changes nothing, and does not keep others from using it.
+    pub fn look(dir: &Path) -> Result<Vec<Found>, ShelfError> {
+        if !dir.join("objects").is_dir() {
+            return Ok(Vec::new());
+        }
+        let order = read_if_there(&dir.join("stopped"))?.unwrap_or_default();
+        scan(dir, &order, |_| Ok(()))
     }
 
     /// Where it is.
@@ -304,18 +303,11 @@ impl Shelf {
     }
 
     fn path(&self, content: &Content, suffix: &str) -> PathBuf {
-        let shelf = format!("{:02x}", content.hash.0[0]);
-        self.dir
-            .join("objects")
-            .join(shelf)
-            .join(format!("{content}{suffix}"))
+        path_in(&self.dir, content, suffix)
     }
 
-    /// What the map claims; nothing if it is missing or damaged.
     fn map(&self, content: &Content) -> Present {
-        let groups = content.layout().groups();
-        let bytes = fs::read(self.path(content, ".map")).unwrap_or_default();
-        Present::from_bytes(groups, &bytes).unwrap_or_else(|| Present::new(groups))
+        map_in(&self.dir, content)
     }
 
     fn write_atomically(&self, path: &Path, bytes: &[u8]) -> Result<(), ShelfError> {
@@ -330,47 +322,83 @@ impl Shelf {
         sync_dir(path.parent().unwrap_or(&self.dir))
     }
 
-    /// Finds the objects and puts them in order: as noted at the stop, else by time of change.
     fn scan(&self, order: &str) -> Result<Vec<Found>, ShelfError> {
-        let contents = order
-            .lines()
-            .map(|line| line.strip_suffix(PROVEN).unwrap_or(line));
-        let rank: HashMap<&str, usize> = contents.zip(1..).collect();
-        let mut found = Vec::new();
-        let objects = self.dir.join("objects");
-        for shelf in list(&objects)? {
-            for entry in list(&shelf.path())? {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                match parse(&name) {
-                    Some(content) => {
-                        let map = self.map(&content);
-                        if map.count() == 0 {
-                            self.remove(&content)?;
-                            continue;
-                        }
-                        let changed = entry.metadata().and_then(|data| data.modified()).ok();
-                        let extents = Extents::of(&content, &map);
-                        let complete = map.is_complete();
-                        let at = (rank.get(name.as_str()).copied().unwrap_or(0), changed);
-                        found.push((
-                            at,
-                            Found {
-                                content,
-                                extents,
-                                complete,
-                            },
-                        ));
-                    }
-                    None if is_part(&name, &shelf.path()) => {}
-                    None => {
-                        let path = entry.path();
-                        fs::remove_file(&path).map_err(ShelfError::at("cannot remove", &path))?;
-                    }
-                }
+        scan(&self.dir, order, |useless| match useless {
+            Useless::Object(content) => self.remove(&content).map(drop),
+            Useless::File(path) => {
+                fs::remove_file(&path).map_err(ShelfError::at("cannot remove", &path))
             }
+        })
+    }
+}
+
+/// What lies in the directory and is of no use.
+enum Useless {
+    /// An object of which nothing is there.
+    Object(Content),
+    /// A file that is no object's.
+    File(PathBuf),
+}
+
+/// Finds the objects and puts them in order: as noted at the stop, else by time of change. Tells what is of no
+/// use as it goes.
+fn scan(
+    dir: &Path,
+    order: &str,
+    mut found_useless: impl FnMut(Useless) -> Result<(), ShelfError>,
+) -> Result<Vec<Found>, ShelfError> {
+    let contents = order
+        .lines()
+        .map(|line| line.strip_suffix(PROVEN).unwrap_or(line));
+    let rank: HashMap<&str, usize> = contents.zip(1..).collect();
+    let mut found = Vec::new();
+    for shelf in list(&dir.join("objects"))? {
+        for entry in list(&shelf.path())? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(content) = parse(&name) else {
+                if !is_part(&name, &shelf.path()) {
+                    found_useless(Useless::File(entry.path()))?;
+                }
+                continue;
+            };
+            let map = map_in(dir, &content);
+            if map.count() == 0 {
+                found_useless(Useless::Object(content))?;
+                continue;
+            }
+            let changed = entry.metadata().and_then(|data| data.modified()).ok();
+            let at = (rank.get(name.as_str()).copied().unwrap_or(0), changed);
+            let object = Found {
+                content,
+                extents: Extents::of(&content, &map),
+                complete: map.is_complete(),
+            };
+            found.push((at, object));
         }
-        found.sort_by_key(|(at, _)| *at);
-        Ok(found.into_iter().map(|(_, found)| found).collect())
+    }
+    found.sort_by_key(|(at, _)| *at);
+    Ok(found.into_iter().map(|(_, found)| found).collect())
+}
+
+fn path_in(dir: &Path, content: &Content, suffix: &str) -> PathBuf {
+    let shelf = format!("{:02x}", content.hash.0[0]);
+    dir.join("objects")
+        .join(shelf)
+        .join(format!("{content}{suffix}"))
+}
+
+/// What the map claims; nothing if it is missing or damaged.
+fn map_in(dir: &Path, content: &Content) -> Present {
+    let groups = content.layout().groups();
+    let bytes = fs::read(path_in(dir, content, ".map")).unwrap_or_default();
+    Present::from_bytes(groups, &bytes).unwrap_or_else(|| Present::new(groups))
+}
+
+fn read_if_there(path: &Path) -> Result<Option<String>, ShelfError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(ShelfError::at("cannot read", path)(cause)),
     }
 }
 

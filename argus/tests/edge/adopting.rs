@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, FileTimes},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -107,6 +107,20 @@ impl Given {
     }
 }
 
+/// Everything below a directory: its length, and when it was changed.
+fn files_in(dir: &Path) -> BTreeMap<PathBuf, (u64, SystemTime)> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let meta = fs::metadata(&path).unwrap();
+        if path.is_dir() {
+            found.extend(files_in(&path));
+        }
+        found.insert(path, (meta.len(), meta.modified().unwrap()));
+    }
+    found
+}
+
 fn write(dir: &Path, name: &str, bytes: &[u8], age_rank: u64) {
     let path = dir.join(name);
     fs::write(&path, bytes).unwrap();
@@ -133,6 +147,8 @@ async fn what_is_right_is_moved_and_served_and_the_rest_stays() {
     // 2 looks right until it is read.
     assert_eq!((planned.adopted, read), (3, 0));
     assert_eq!(given.old_files(), before);
+    let cache = given.setup.dir.path().to_owned();
+    assert!(files_in(&cache).is_empty(), "nothing was made");
 
     let (report, read) = given.adopt(Mode::Move, false).await.unwrap();
     assert_eq!(
@@ -152,6 +168,18 @@ async fn what_is_right_is_moved_and_served_and_the_rest_stays() {
     let names: Vec<String> = given.old_files().into_keys().collect();
     assert_eq!(names, ["2", "3", "5", "77", "notes.txt"]);
     assert!(disk_bytes(given.setup.dir.path()) <= given.setup.cache_limit);
+
+    // Of no use to a cache that opens; a dry run leaves it to that.
+    fs::create_dir_all(cache.join("objects/00")).unwrap();
+    fs::write(cache.join("objects/00/left"), "over").unwrap();
+    let before = files_in(&cache);
+    let (planned, _) = given.adopt(Mode::Move, true).await.unwrap();
+    assert_eq!(
+        (planned.adopted, planned.already_here),
+        (1, 0),
+        "2 looks right"
+    );
+    assert_eq!(files_in(&cache), before, "nothing was touched");
     given.serves_without_origin(&[1, 4], &["hit"]).await;
 }
 

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`listing`] (of `shared`) | the files of such a directory |
 //! | [`judge`] | what the chain says of one file, before it is read; pure |
+//! | [`dry_run`] | what a run would do; changes nothing |
 //! | [`run`] | the way of all files: judged, verified, taken, recorded |
 //! | [`report`] | what became of each file |
 //!
@@ -12,6 +13,7 @@
 //! and recorded before the next step, so a run that was killed is continued by starting it again:
 //! what is held is not read a second time. Files of bad, unknown or foreign objects stay as they are.
 
+mod dry_run;
 pub mod judge;
 pub mod report;
 pub mod run;

@@ -16,11 +16,12 @@ use shared::{
         follower::{Follower, FollowerOptions},
     },
     hash::ContentHash,
-    ids::{StorageBucketId, WorkerId},
+    ids::{ObjectId, StorageBucketId, WorkerId},
     table::Database,
 };
 
 use super::{
+    dry_run::{self, Unopened},
     judge::{Worthy, judge},
     listing::{Candidate, Listing, Unlistable},
     report::{Outcome, Report},
@@ -137,6 +138,12 @@ pub async fn adopt(
     options: &Options,
     progress: Arc<dyn Progress>,
 ) -> Result<Report, AdoptError> {
+    if options.dry_run {
+        let unopened = Unopened::look(config.places()).await?;
+        let case = Case::take(config, chain, options).await?;
+        let places = config.places();
+        return dry_run::judge_all(places, &unopened, &case, options, &progress).await;
+    }
     let places = config.places();
     let blobs = blocking(move || Ok(BlobStore::open_all(&places)?)).await?;
     blobs.measure().await;
@@ -146,91 +153,120 @@ pub async fn adopt(
     let genesis = chain.genesis_hash().await.map_err(StartError::from)?;
     check_genesis(config, &database, genesis).await?;
     let holdings = open_holdings(blobs, database).await?;
-    let follower = Follower::start(chain, FollowerOptions::default()).await;
-    let directory = follower.map_err(StartError::from)?.directory();
-    let directory = directory.read().clone();
-    let ours = our_buckets(config, &directory);
-    if ours.is_empty() {
-        return Err(AdoptError::NoBucket {
-            worker: config.worker,
-            is_limited: !config.buckets.is_empty(),
-        });
-    }
-    let (dir, pending) = (options.dir.clone(), options.pending_dir.clone());
-    let listing = blocking_list(dir, pending).await?;
+    let case = Case::take(config, chain, options).await?;
 
-    let device = listing.device;
-    let is_same_device = holdings.blobs().is_on_device(device);
+    let store = holdings.blobs();
+    let room = Room {
+        dir: store.dir().into(),
+        free_bytes: store.free_bytes().map_err(HoldingsError::from)?,
+        is_same_device: store.is_on_device(case.listing.device),
+    };
+    case.check_room(options, &room, |object, _| holdings.contains(object))?;
     let run = Run {
         holdings,
-        directory,
-        ours,
+        case,
         mode: options.mode,
-        dry_run: options.dry_run,
-        is_same_device,
+        is_same_device: room.is_same_device,
         progress,
     };
-    run.check_room(options, &listing)?;
-    run.all(listing, options.jobs).await
+    run.all(options.jobs).await
+}
+
+/// The files, and what they are judged by.
+pub(super) struct Case {
+    directory: Directory,
+    ours: BTreeSet<StorageBucketId>,
+    pub(super) listing: Listing,
+}
+
+/// Where the files would go.
+pub(super) struct Room {
+    pub(super) dir: PathBuf,
+    pub(super) free_bytes: u64,
+    /// Can what lies in the uploads directory be linked there?
+    pub(super) is_same_device: bool,
+}
+
+impl Case {
+    async fn take(
+        config: &Config,
+        chain: Arc<dyn Chain>,
+        options: &Options,
+    ) -> Result<Self, AdoptError> {
+        let follower = Follower::start(chain, FollowerOptions::default()).await;
+        let directory = follower.map_err(StartError::from)?.directory();
+        let directory = directory.read().clone();
+        let ours = our_buckets(config, &directory);
+        if ours.is_empty() {
+            return Err(AdoptError::NoBucket {
+                worker: config.worker,
+                is_limited: !config.buckets.is_empty(),
+            });
+        }
+        let (dir, pending) = (options.dir.clone(), options.pending_dir.clone());
+        Ok(Self {
+            directory,
+            ours,
+            listing: blocking_list(dir, pending).await?,
+        })
+    }
+
+    /// Refuses before anything is written what cannot end well.
+    pub(super) fn check_room(
+        &self,
+        options: &Options,
+        room: &Room,
+        is_held: impl Fn(ObjectId, &ContentHash) -> bool,
+    ) -> Result<(), AdoptError> {
+        let dir = room.dir.clone();
+        if options.mode == Mode::Link && !room.is_same_device {
+            return Err(AdoptError::OtherDevice {
+                from: options.dir.clone(),
+                to: dir,
+            });
+        }
+        let is_new = |file: &&Candidate| {
+            let judged = self.judge(file);
+            judged.is_ok_and(|worthy| !is_held(file.object, &worthy.hash))
+        };
+        let new = self.listing.candidates.iter().filter(is_new);
+        let total: u64 = new.map(|file| file.len).sum();
+        let outboards = total / OUTBOARD_PART;
+        let needed = match options.mode {
+            Mode::Link => outboards,
+            Mode::Move if room.is_same_device => outboards,
+            Mode::Copy | Mode::Move => total + outboards,
+        };
+        let free = room.free_bytes;
+        match needed > free {
+            true => Err(AdoptError::NoSpace { needed, free, dir }),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn judge(&self, file: &Candidate) -> Result<Worthy, Outcome> {
+        judge(file, &self.directory, &self.ours, now_ms())
+    }
 }
 
 struct Run {
     holdings: Holdings,
-    directory: Directory,
-    ours: BTreeSet<StorageBucketId>,
+    case: Case,
     mode: Mode,
-    dry_run: bool,
     is_same_device: bool,
     progress: Arc<dyn Progress>,
 }
 
 impl Run {
-    /// Refuses before anything is written what cannot end well.
-    fn check_room(&self, options: &Options, listing: &Listing) -> Result<(), AdoptError> {
-        let store = self.holdings.blobs();
-        if self.mode == Mode::Link && !self.is_same_device {
-            return Err(AdoptError::OtherDevice {
-                from: options.dir.clone(),
-                to: store.dir().into(),
-            });
-        }
-        let new = listing
-            .candidates
-            .iter()
-            .filter(|file| !self.holdings.contains(file.object));
-        let worthy = new.filter(|file| self.judge(file).is_ok());
-        let total: u64 = worthy.map(|file| file.len).sum();
-        let outboards = total / OUTBOARD_PART;
-        let needed = match self.mode {
-            Mode::Link => outboards,
-            Mode::Move if self.is_same_device => outboards,
-            Mode::Copy | Mode::Move => total + outboards,
-        };
-        let free = store.free_bytes().map_err(HoldingsError::from)?;
-        if needed > free {
-            return Err(AdoptError::NoSpace {
-                needed,
-                free,
-                dir: store.dir().into(),
-            });
-        }
-        Ok(())
-    }
-
-    fn judge(&self, file: &Candidate) -> Result<Worthy, Outcome> {
-        judge(file, &self.directory, &self.ours, now_ms())
-    }
-
-    async fn all(&self, listing: Listing, jobs: usize) -> Result<Report, AdoptError> {
+    async fn all(&self, jobs: usize) -> Result<Report, AdoptError> {
         let mut report = Report {
-            dry_run: self.dry_run,
-            ignored: listing.ignored,
+            ignored: self.case.listing.ignored,
             ..Report::default()
         };
-        let files = listing.candidates;
+        let files = &self.case.listing.candidates;
         let bytes = files.iter().map(|file| file.len).sum();
         self.progress.begins(files.len() as u64, bytes);
-        let mut done = stream::iter(&files)
+        let mut done = stream::iter(files)
             .map(|file| async move {
                 let outcome = self.one(file).await?;
                 self.progress.done(file, &outcome);
@@ -244,17 +280,11 @@ impl Run {
     }
 
     async fn one(&self, file: &Candidate) -> Result<Outcome, AdoptError> {
-        let Worthy { hash, debt } = match self.judge(file) {
+        let Worthy { hash, debt } = match self.case.judge(file) {
             Ok(worthy) => worthy,
             Err(outcome) => return Ok(outcome),
         };
         let pending = debt.is_some();
-        if self.dry_run {
-            return Ok(match self.holdings.contains(file.object) {
-                true => Outcome::AlreadyHeld,
-                false => Outcome::WouldAdopt { pending },
-            });
-        }
         let was_held = self.holdings.contains(file.object);
         // The bytes may be here already: from a run that was killed, or under another object's id.
         let has_bytes = match debt {
@@ -378,7 +408,7 @@ async fn blocking_list(dir: PathBuf, pending: Option<PathBuf>) -> Result<Listing
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StartError> + Send + 'static,
 ) -> Result<T, StartError> {
     tokio::task::spawn_blocking(work)

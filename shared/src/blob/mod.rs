@@ -96,7 +96,7 @@ pub use remote::{
     trial::{TrialError, Whose, try_out, whose},
 };
 pub use resumable::{Kept, Resumable, ResumableId, TRIAL_BYTES_MAX};
-pub use space::Space;
+pub use space::{Space, is_on_device};
 pub use sparse::Sparse;
 pub use store::{BlobStore, Measured, PlaceKind};
 pub use stored::{Data, Stored};

@@ -13,7 +13,18 @@ pub struct Space {
     pub total_bytes: u64,
 }
 
+/// Is the directory on this device? Blocks.
+pub fn is_on_device(dir: &Path, device: u64) -> bool {
+    let meta = std::fs::metadata(dir);
+    meta.is_ok_and(|meta| std::os::unix::fs::MetadataExt::dev(&meta) == device)
+}
+
 impl Space {
+    /// Asks the file system of a directory. Blocks.
+    pub fn of(dir: &Path) -> io::Result<Self> {
+        Self::ask(dir).map(|(space, _)| space)
+    }
+
     /// Asks the file system of a directory; also says whether it is mounted read-only. One quick
     /// system call, but a call: on a stalled network file system it blocks.
     pub(super) fn ask(dir: &Path) -> io::Result<(Self, bool)> {

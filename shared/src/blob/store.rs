@@ -481,10 +481,7 @@ impl BlobStore {
     /// The directory on this device, if a new object may go there.
     pub(super) fn place_on(&self, device: u64) -> Option<Arc<Volume>> {
         let on_device = |volume: &&Arc<Volume>| {
-            let meta = std::fs::metadata(volume.root());
-            let is_on =
-                |meta: std::fs::Metadata| std::os::unix::fs::MetadataExt::dev(&meta) == device;
-            volume.health().is_open() && meta.is_ok_and(is_on)
+            volume.health().is_open() && super::is_on_device(volume.root(), device)
         };
         self.inner.volumes.iter().find(on_device).cloned()
     }
