@@ -292,7 +292,7 @@ impl World {
                     assert!(self.fill_of(&content).is_none(), "evicted during a fill");
                     self.disk.remove(&content);
                 }
-                Effect::Trim { content, from } => {
+                Effect::Trim { content, from, .. } => {
                     self.seen.trims += 1;
                     self.complete.remove(&content);
                     assert!(self.fill_of(&content).is_none(), "trimmed during a fill");

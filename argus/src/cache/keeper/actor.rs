@@ -1,8 +1,8 @@
 //! The keeper's mailbox, timer and hands. It decides nothing: see [`super::core`].
 //!
-//! Disk work is done in turns on the blocking pool, one at a time and in order, so that removing an
-//! object and opening it again cannot overtake each other; what need not wait is opened beside them, see
-//! [`super::queue`].
+//! Files are removed and shortened in turns on the blocking pool, one at a time and in order, so that removing an
+//! object and opening it again cannot overtake each other; the room is freed, and what need not wait is opened,
+//! beside them, see [`super::queue`].
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     ahead::Beginning,
     core::{Core, Declined, Effect, Event, Holding, Limits, Readers},
-    disk::{self, Freeing, Job},
+    disk::{self, Free},
     messages::{
         Admission, Counts, CountsNow, FetchedAhead, Held, Holds, Purge, PurgeAll, PurgeUnwanted,
         RoomWanted, Stop, Touched, Want,
@@ -28,7 +28,7 @@ use crate::{
     cache::{
         Lease, Object, OpenObjects, Shelf, ShelfError,
         extents::Extents,
-        shelf::{Files, Found, Removed},
+        shelf::{Files, Found, Leaving},
     },
     catalog::{Asset, Catalog},
     content::Content,
@@ -55,9 +55,7 @@ pub struct Keeper {
     beginnings: HashMap<Content, Beginning>,
     /// Why the last step fetched nothing ahead.
     pub(super) declined: Option<Declined>,
-    queue: Queue,
-    /// Room that was given, and is free when the disk has done what it was told before.
-    given: Vec<(oneshot::Sender<u64>, u64)>,
+    queue: Queue<Given>,
     /// What the last step gave.
     room: u64,
     timer_runs: bool,
@@ -73,6 +71,9 @@ struct Wants {
     asset: Asset,
     waiting: Vec<oneshot::Sender<Admission>>,
 }
+
+/// Room that was given to a fill: whom to tell how many extents, once it is free.
+type Given = (oneshot::Sender<u64>, u64);
 
 struct OpenReaders<'a>(&'a HashMap<Content, Arc<Object>>);
 
@@ -102,7 +103,6 @@ impl Keeper {
             wants: HashMap::new(),
             beginnings: HashMap::new(),
             declined: None,
-            given: Vec::new(),
             room: 0,
             timer_runs: false,
             stop: None,
@@ -161,12 +161,21 @@ impl Keeper {
             Effect::Evict { content } => {
                 self.metrics.evictions.inc();
                 self.put_away(&content);
-                self.queue.push(Job::Remove(content));
+                self.queue.free(Free::Remove(content));
             }
-            Effect::Trim { content, from } => {
+            Effect::Trim {
+                content,
+                from,
+                bytes,
+            } => {
                 self.metrics.trims.inc();
                 self.put_away(&content);
-                self.queue.push(Job::Trim(content, from));
+                let trim = Free::Trim {
+                    content,
+                    from,
+                    bytes,
+                };
+                self.queue.free(trim);
             }
             Effect::Room { extents, .. } => self.room = extents,
             Effect::CancelFill { content } => {
@@ -185,7 +194,10 @@ impl Keeper {
                     self.objects.remove(&content);
                 }
             }
-            Effect::Open { content } => self.queue.push(Job::Open(content)),
+            Effect::Open { content } => {
+                let bytes = self.core.room_bytes(&content);
+                self.queue.open(content, bytes);
+            }
             Effect::Admit { content } => {
                 if self.objects.contains_key(&content) {
                     self.admit(&content, false);
@@ -231,45 +243,40 @@ impl Keeper {
     pub(super) fn start_disk_turn(&mut self, ctx: &mut Context<Self>) {
         let in_use = self.core.bytes();
         for content in self.queue.openings(in_use) {
-            let jobs = vec![Job::Open(content)];
-            let opening = disk::turn(self.shelf.clone(), jobs, Freeing::Now);
-            ctx.spawn(opening.into_actor(self).map(move |done, keeper, ctx| {
+            let opening = disk::open(self.shelf.clone(), content).into_actor(self);
+            ctx.spawn(opening.map(move |files, keeper, ctx| {
                 keeper.queue.opened(&content);
-                keeper.disk_done(done.opened, ctx);
+                keeper.opened(content, files, ctx);
+                keeper.disk_done(ctx);
             }));
         }
-        if self.queue.has_room_for(in_use) {
-            answer_given(std::mem::take(&mut self.given));
+        for (fill, extents) in self.queue.kept_promises(in_use) {
+            // One that is gone has given its room back by its end.
+            let _ = fill.send(extents);
         }
-        let Some((jobs, freeing)) = self.queue.next_turn(in_use) else {
+        let Some(jobs) = self.queue.next_turn() else {
             return;
         };
-        let given = std::mem::take(&mut self.given);
-        let turn = disk::turn(self.shelf.clone(), jobs, freeing).into_actor(self);
-        ctx.spawn(turn.map(|done, keeper, ctx| {
-            let leaving = keeper.queue.turn_done();
-            keeper.free(done.removed, leaving, ctx);
-            answer_given(given);
-            keeper.disk_done(done.opened, ctx);
+        let turn = disk::turn(self.shelf.clone(), jobs).into_actor(self);
+        ctx.spawn(turn.map(|leaving, keeper, ctx| {
+            keeper.queue.turn_done(leaving.iter().map(|(job, _)| *job));
+            for (job, left) in leaving {
+                keeper.free(job, left, ctx);
+            }
+            keeper.disk_done(ctx);
         }));
     }
 
-    /// Frees the room of what was removed, beside everything else.
-    fn free(&mut self, removed: Vec<Removed>, leaving: Vec<Content>, ctx: &mut Context<Self>) {
-        if leaving.is_empty() {
-            return;
-        }
-        let freeing = tokio::task::spawn_blocking(|| drop(removed)).into_actor(self);
+    /// Frees the room of what was removed or cut off, beside everything else.
+    fn free(&mut self, job: Free, left: Leaving, ctx: &mut Context<Self>) {
+        let freeing = tokio::task::spawn_blocking(|| drop(left)).into_actor(self);
         ctx.spawn(freeing.map(move |_, keeper, ctx| {
-            keeper.queue.freed(&leaving);
-            keeper.start_disk_turn(ctx);
+            keeper.queue.freed(&job);
+            keeper.disk_done(ctx);
         }));
     }
 
-    fn disk_done(&mut self, opened: disk::Opened<Files>, ctx: &mut Context<Self>) {
-        for (content, files) in opened {
-            self.opened(content, files, ctx);
-        }
+    fn disk_done(&mut self, ctx: &mut Context<Self>) {
         self.start_disk_turn(ctx);
         self.finish_stop(ctx);
     }
@@ -342,6 +349,7 @@ impl Keeper {
     fn fill_ended(&mut self, object: &Arc<Object>, extents: Extents, ctx: &mut Context<Self>) {
         let content = object.content();
         self.fills.remove(&content);
+        self.queue.fill_ended(&content);
         let complete = object.is_complete();
         if !complete {
             self.put_away(&content);
@@ -373,13 +381,6 @@ impl Keeper {
             }
             let _ = done.send(());
         }));
-    }
-}
-
-/// Tells fills that their room is free. One that is gone has given its room back by its end.
-fn answer_given(given: Vec<(oneshot::Sender<u64>, u64)>) {
-    for (fill, extents) in given {
-        let _ = fill.send(extents);
     }
 }
 
@@ -459,9 +460,11 @@ impl Handler<RoomWanted> for Keeper {
     fn handle(&mut self, wanted: RoomWanted, ctx: &mut Context<Self>) {
         let (content, extents) = (wanted.content, wanted.extents);
         self.room = 0;
+        let before = self.core.room_bytes(&content);
         self.step_without_disk(Event::RoomWanted { content, extents }, ctx);
-        self.given
-            .push((wanted.answer, std::mem::take(&mut self.room)));
+        let bytes = self.core.room_bytes(&content) - before;
+        let given = (wanted.answer, std::mem::take(&mut self.room));
+        self.queue.promise(content, bytes, given);
         self.start_disk_turn(ctx);
     }
 }

@@ -82,8 +82,12 @@ pub enum Event {
 pub enum Effect {
     /// Take the object out of reach and remove its files.
     Evict { content: Content },
-    /// Take the object out of reach and give back its extents from this one on.
-    Trim { content: Content, from: u64 },
+    /// Take the object out of reach and give back its extents from this one on, which take so many bytes.
+    Trim {
+        content: Content,
+        from: u64,
+        bytes: u64,
+    },
     /// Stop the fill; its end is reported as an event.
     CancelFill { content: Content },
     /// Close the files of an object that is kept.
@@ -184,6 +188,14 @@ impl Core {
     /// Bytes in use or given as room.
     pub fn bytes(&self) -> u64 {
         self.ledger.totals.bytes
+    }
+
+    /// Bytes that the room given to a fill comes to.
+    pub fn room_bytes(&self, content: &Content) -> u64 {
+        let entry = self.ledger.get(content);
+        entry.map_or(0, |entry| {
+            entry.bytes(content) - entry.extents.bytes(content, 0)
+        })
     }
 
     /// Objects in the cache, wholly or in part.

@@ -1,5 +1,6 @@
-//! A turn of disk work for the keeper: the jobs in order on the blocking pool. Whatever happens in one,
-//! the others are done, and everything that was to be opened gets an answer: somebody waits for it.
+//! Disk work for the keeper on the blocking pool: a turn of names that go and maps that shrink, in order, and
+//! objects that are opened. Whatever happens in one, the others are done, and what was to be opened gets an
+//! answer: somebody waits for it.
 
 use std::{
     any::Any,
@@ -11,137 +12,109 @@ use tokio::task::spawn_blocking;
 
 use crate::{
     cache::{
-        Shelf, ShelfError,
-        shelf::{Files, Removed},
+        Shelf, ShelfError, extents,
+        shelf::{Files, Leaving},
     },
     content::Content,
 };
 
-/// Removed objects that are left to be freed later, at most: each of them is an open file.
-const REMOVED_MAX: usize = 16;
+/// Objects of a turn whose room is freed beside, at most: each of them is an open file. The room of others is freed in
+/// the turn.
+const LEAVING_MAX: usize = 16;
 
-/// Work for the disk.
+/// Room to be given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Job {
+pub(super) enum Free {
     /// Remove an object's files.
     Remove(Content),
-    /// Give back an object's extents from this one on.
-    Trim(Content, u64),
-    /// Open them.
-    Open(Content),
+    /// Give back an object's extents from this one on, which take so many bytes.
+    Trim {
+        /// The object.
+        content: Content,
+        /// The first extent to go.
+        from: u64,
+        /// What they take.
+        bytes: u64,
+    },
 }
 
-impl Job {
+impl Free {
     /// Of which object.
     pub(super) fn content(&self) -> Content {
         match self {
-            Self::Remove(content) | Self::Trim(content, _) | Self::Open(content) => *content,
+            Self::Remove(content) | Self::Trim { content, .. } => *content,
         }
     }
-}
 
-/// When the room of what a turn removes is freed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Freeing {
-    /// In the turn: what is opened in it needs that room.
-    Now,
-    /// Beside the turns that follow.
-    Later,
-}
-
-/// What was to be opened, and what came of it.
-pub(super) type Opened<F> = Vec<(Content, Result<F, ShelfError>)>;
-
-/// What came of a turn.
-pub(super) struct Done<D: Disk + ?Sized> {
-    /// Everything that was to be opened.
-    pub opened: Opened<D::Files>,
-    /// What was removed and is to be freed later: it takes room until this is dropped. Blocks.
-    pub removed: Vec<D::Removed>,
+    /// What the disk gets back by it, at most.
+    pub(super) fn bytes_max(&self) -> u64 {
+        match self {
+            Self::Remove(content) => extents::footprint(content),
+            Self::Trim { bytes, .. } => *bytes,
+        }
+    }
 }
 
 /// The hands on the disk.
 pub(super) trait Disk: Send + Sync + 'static {
     /// An object's open files.
     type Files: Send + 'static;
-    /// What is left of removed files.
-    type Removed: Send + 'static;
+    /// What takes room until it is dropped. Dropping blocks.
+    type Leaving: Send + 'static;
     /// Opens them, making them if there are none.
     fn open(&self, content: &Content) -> Result<Self::Files, ShelfError>;
-    /// Removes them. Their room is free when what is returned is dropped.
-    fn remove(&self, content: &Content) -> Result<Self::Removed, ShelfError>;
-    /// Gives back the extents from this one on.
-    fn trim(&self, content: &Content, from: u64) -> Result<(), ShelfError>;
+    /// Removes them.
+    fn remove(&self, content: &Content) -> Result<Self::Leaving, ShelfError>;
+    /// Lets go of the extents from this one on.
+    fn trim(&self, content: &Content, from: u64) -> Result<Self::Leaving, ShelfError>;
 }
 
 impl Disk for Shelf {
     type Files = Files;
-    type Removed = Removed;
+    type Leaving = Leaving;
     fn open(&self, content: &Content) -> Result<Files, ShelfError> {
         self.files(content)
     }
-    fn remove(&self, content: &Content) -> Result<Removed, ShelfError> {
+    fn remove(&self, content: &Content) -> Result<Leaving, ShelfError> {
         Self::remove(self, content)
     }
-    fn trim(&self, content: &Content, from: u64) -> Result<(), ShelfError> {
+    fn trim(&self, content: &Content, from: u64) -> Result<Leaving, ShelfError> {
         Self::trim(self, content, from)
     }
 }
 
-/// Does the jobs in order and tells of every one that opens.
-pub(super) async fn turn<D: Disk>(disk: Arc<D>, jobs: Vec<Job>, freeing: Freeing) -> Done<D> {
-    let to_open = jobs.iter().filter_map(|job| match job {
-        Job::Open(content) => Some(*content),
-        Job::Remove(_) | Job::Trim(..) => None,
-    });
-    let to_open: Vec<Content> = to_open.collect();
-    let work = move || {
-        let mut done = Done {
-            opened: Vec::new(),
-            removed: Vec::new(),
-        };
-        for job in jobs {
-            work(&*disk, job, &mut done);
-            if freeing == Freeing::Now || done.removed.len() == REMOVED_MAX {
-                done.removed.clear();
-            }
-        }
-        done
-    };
-    match spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => {
-            tracing::error!(%error, "disk work of the cache was lost");
-            let why = error.to_string();
-            let lost = |content| {
-                let why = why.clone();
-                (content, Err(ShelfError::Lost { content, why }))
-            };
-            Done {
-                opened: to_open.into_iter().map(lost).collect(),
-                removed: Vec::new(),
-            }
-        }
-    }
+/// Opens an object's files.
+pub(super) async fn open<D: Disk>(disk: Arc<D>, content: Content) -> Result<D::Files, ShelfError> {
+    let opened = spawn_blocking(move || caught(content, || disk.open(&content))).await;
+    opened.unwrap_or_else(|error| {
+        tracing::error!(%error, "disk work of the cache was lost");
+        let why = error.to_string();
+        Err(ShelfError::Lost { content, why })
+    })
 }
 
-/// Does one job; a panic in it is an error of this job alone.
-fn work<D: Disk>(disk: &D, job: Job, done: &mut Done<D>) {
-    match job {
-        Job::Open(content) => {
-            let opened = caught(content, || disk.open(&content));
-            done.opened.push((content, opened));
-        }
-        Job::Remove(content) => match caught(content, || disk.remove(&content)) {
-            Ok(removed) => done.removed.push(removed),
-            Err(error) => tracing::error!(%error, "an evicted object cannot be removed"),
-        },
-        Job::Trim(content, from) => {
-            if let Err(error) = caught(content, || disk.trim(&content, from)) {
-                tracing::error!(%error, "the end of an object cannot be given back");
+/// Does the jobs in order. What is returned takes room until it is dropped; all else has been freed.
+pub(super) async fn turn<D: Disk>(disk: Arc<D>, jobs: Vec<Free>) -> Vec<(Free, D::Leaving)> {
+    let work = move || {
+        let mut leaving = Vec::new();
+        for job in jobs {
+            let content = job.content();
+            let left = caught(content, || match job {
+                Free::Remove(content) => disk.remove(&content),
+                Free::Trim { content, from, .. } => disk.trim(&content, from),
+            });
+            match left {
+                Ok(left) if leaving.len() < LEAVING_MAX => leaving.push((job, left)),
+                Ok(left) => drop(left),
+                Err(error) => tracing::error!(%error, "room in the cache cannot be given back"),
             }
         }
-    }
+        leaving
+    };
+    spawn_blocking(work).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "disk work of the cache was lost");
+        Vec::new()
+    })
 }
 
 /// The shelf stays usable after a panic: its one lock does not poison, and what it guards is changed
@@ -173,10 +146,10 @@ mod tests {
 
     /// Panics for objects of 13 bytes.
     #[derive(Default)]
-    struct Haunted(Mutex<Vec<Job>>);
+    struct Haunted(Mutex<Vec<&'static str>>);
 
     impl Haunted {
-        fn job(&self, job: Job, content: &Content) {
+        fn job(&self, job: &'static str, content: &Content) {
             assert!(content.size != 13, "haunted");
             self.0.lock().push(job);
         }
@@ -184,18 +157,18 @@ mod tests {
 
     impl Disk for Haunted {
         type Files = u64;
-        type Removed = Content;
+        type Leaving = Content;
         fn open(&self, content: &Content) -> Result<u64, ShelfError> {
-            self.job(Job::Open(*content), content);
+            self.job("open", content);
             Ok(content.size)
         }
         fn remove(&self, content: &Content) -> Result<Content, ShelfError> {
-            self.job(Job::Remove(*content), content);
+            self.job("remove", content);
             Ok(*content)
         }
-        fn trim(&self, content: &Content, from: u64) -> Result<(), ShelfError> {
-            self.job(Job::Trim(*content, from), content);
-            Ok(())
+        fn trim(&self, content: &Content, _: u64) -> Result<Content, ShelfError> {
+            self.job("trim", content);
+            Ok(*content)
         }
     }
 
@@ -207,35 +180,29 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_answer_for_its_object_and_the_other_jobs_are_done() {
         let disk = Arc::new(Haunted::default());
-        let jobs = vec![
-            Job::Remove(content(13)),
-            Job::Open(content(1)),
-            Job::Open(content(13)),
-            Job::Trim(content(2), 1),
-            Job::Open(content(3)),
-            Job::Remove(content(4)),
-        ];
-        let Done { opened, removed } = turn(disk.clone(), jobs.clone(), Freeing::Later).await;
-        assert_eq!(removed, [content(4)]);
-        let [(first, one), (second, bad), (third, three)] = &opened[..] else {
-            panic!("three were to be opened, {} answers", opened.len());
+        let trim = |size| Free::Trim {
+            content: content(size),
+            from: 1,
+            bytes: 5,
         };
-        assert_eq!([*first, *second, *third], [1, 13, 3].map(content));
-        assert_eq!(
-            (one.as_ref().ok(), three.as_ref().ok()),
-            (Some(&1), Some(&3))
-        );
-        let error = bad.as_ref().unwrap_err().to_string();
+        let jobs = vec![
+            Free::Remove(content(13)),
+            trim(2),
+            trim(13),
+            Free::Remove(content(4)),
+        ];
+        let leaving = turn(disk.clone(), jobs).await;
+        let expected = [
+            (trim(2), content(2)),
+            (Free::Remove(content(4)), content(4)),
+        ];
+        assert_eq!(leaving, expected);
+        assert_eq!(*disk.0.lock(), ["trim", "remove"], "in order");
+        assert_eq!(open(disk.clone(), content(1)).await.ok(), Some(1));
+        let error = open(disk.clone(), content(13)).await.unwrap_err();
+        let error = error.to_string();
         assert!(error.contains("haunted") && error.contains(&content(13).to_string()));
-        assert_eq!(
-            *disk.0.lock(),
-            [jobs[1], jobs[3], jobs[4], jobs[5]],
-            "in order"
-        );
-        let remove = Job::Remove(content(4));
-        let freed = turn(disk.clone(), vec![remove], Freeing::Now).await;
-        assert!(freed.removed.is_empty());
-        let many = turn(disk, vec![remove; 1_000], Freeing::Later).await;
-        assert!(many.removed.len() < REMOVED_MAX);
+        let many = turn(disk, vec![Free::Remove(content(4)); 1_000]).await;
+        assert_eq!(many.len(), LEAVING_MAX);
     }
 }

@@ -1,73 +1,157 @@
-//! What the disk is to do for the keeper, in order, and what need not wait for its turn. To free the room of
-//! a film takes a disk the better part of a second; what is opened meanwhile waits for that only if it
-//! needs the room. Files lose their names in order, so an object can be opened again at once.
+//! What the disk is to do for the keeper, what may be done beside it, and which room is free. To free the room
+//! of a film takes a disk the better part of a second. So files lose their names, and maps their ends, in turns and
+//! in order, which is quick; the room is freed beside; and what is opened, or wants room, waits for the
+//! room it needs and for nothing else.
 
-use super::disk::{Freeing, Job};
-use crate::{cache::extents, content::Content};
+use std::collections::HashSet;
 
-/// Jobs that wait and jobs under way.
-pub(super) struct Queue {
+use super::disk::Free;
+use crate::content::Content;
+
+/// Turns that begin while so many objects before are still giving back their room: none. Each is an open file
+/// and a thread.
+const LEAVING_MAX: usize = 32;
+
+/// Work that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Job {
+    /// Open it; it may take so many bytes more then.
+    Open(Content, u64),
+    /// Give back room.
+    Free(Free),
+}
+
+impl Job {
+    fn content(&self) -> Content {
+        match self {
+            Self::Open(content, _) => *content,
+            Self::Free(free) => free.content(),
+        }
+    }
+}
+
+/// Room for a fill, not handed to it yet. `T` is what tells the fill.
+struct Promise<T> {
+    content: Content,
+    bytes: u64,
+    tell: T,
+}
+
+/// Jobs that wait and jobs under way, and promises of room.
+pub(super) struct Queue<T> {
     bytes_max: u64,
     waiting: Vec<Job>,
-    under_way: Vec<Job>,
-    freeing: Freeing,
-    /// Objects removed in turns before, and still taking room.
-    leaving: usize,
+    under_way: Vec<Free>,
+    /// Removed or trimmed in turns before, and still taking room.
+    leaving: Vec<Free>,
     /// What all that is to go, goes or leaves may give back. Kept as a sum: a purge has a job per object.
     going_bytes: u64,
     /// How many of those that wait are to open something.
     opens_waiting: usize,
-    /// What is being opened beside the turn under way.
+    /// What is being opened.
     opening: Vec<Content>,
+    promises: Vec<Promise<T>>,
 }
 
-impl Queue {
+impl<T> Queue<T> {
     /// For a cache of so many bytes.
     pub(super) fn new(bytes_max: u64) -> Self {
         Self {
             bytes_max,
             waiting: Vec::new(),
             under_way: Vec::new(),
-            freeing: Freeing::Now,
-            leaving: 0,
+            leaving: Vec::new(),
             going_bytes: 0,
             opens_waiting: 0,
             opening: Vec::new(),
+            promises: Vec::new(),
         }
     }
 
-    /// At the end.
-    pub(super) fn push(&mut self, job: Job) {
-        self.going_bytes += bytes_going_max(&job);
-        self.opens_waiting += usize::from(matches!(job, Job::Open(_)));
-        self.waiting.push(job);
+    /// Something is to be opened, and may then take so many bytes more, which count as used already.
+    pub(super) fn open(&mut self, content: Content, bytes: u64) {
+        self.opens_waiting += 1;
+        self.waiting.push(Job::Open(content, bytes));
     }
 
-    /// Is there nothing to do, and nothing being done? What is leaving has no name any more.
+    /// Room is to be given back.
+    pub(super) fn free(&mut self, free: Free) {
+        self.going_bytes += free.bytes_max();
+        self.waiting.push(Job::Free(free));
+    }
+
+    /// A fill is to have so many bytes more, which count as used already, once they are free.
+    pub(super) fn promise(&mut self, content: Content, bytes: u64, tell: T) {
+        self.promises.push(Promise {
+            content,
+            bytes,
+            tell,
+        });
+    }
+
+    /// A fill has ended: what it was promised does not count any more.
+    pub(super) fn fill_ended(&mut self, content: &Content) {
+        self.promises.retain(|promise| promise.content != *content);
+    }
+
+    /// Is there nothing to do, and nothing being done? What was removed and is leaving has no name any more.
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.under_way.is_empty() && self.opening.is_empty()
+        let shrinks = |free: &Free| matches!(free, Free::Trim { .. });
+        self.waiting.is_empty()
+            && self.under_way.is_empty()
+            && self.opening.is_empty()
+            && !self.leaving.iter().any(shrinks)
     }
 
-    /// Is there room for all that is `in_use`, given room included, although nothing that is to go has
-    /// gone yet?
-    pub(super) fn has_room_for(&self, in_use: u64) -> bool {
-        in_use.saturating_add(self.going_bytes) <= self.bytes_max
+    /// How much may be used on disk now beyond what is there, if `in_use` counts all that is kept and all room.
+    fn free_bytes(&self, in_use: u64) -> u64 {
+        let promised: u64 = self.promises.iter().map(|promise| promise.bytes).sum();
+        let to_open = |job: &Job| match job {
+            Job::Open(_, bytes) => *bytes,
+            Job::Free(_) => 0,
+        };
+        let to_open: u64 = match self.opens_waiting {
+            0 => 0,
+            _ => self.waiting.iter().map(to_open).sum(),
+        };
+        let used = in_use.saturating_sub(promised + to_open);
+        self.bytes_max
+            .saturating_sub(used.saturating_add(self.going_bytes))
     }
 
-    /// Takes out what can be opened at once, beside everything else.
+    /// Takes out those whose room is free, in order.
+    pub(super) fn kept_promises(&mut self, in_use: u64) -> Vec<T> {
+        let mut free_bytes = self.free_bytes(in_use);
+        let mut kept = Vec::new();
+        for promise in std::mem::take(&mut self.promises) {
+            if promise.bytes <= free_bytes {
+                free_bytes -= promise.bytes;
+                kept.push(promise.tell);
+            } else {
+                self.promises.push(promise);
+            }
+        }
+        kept
+    }
+
+    /// Takes out what can be opened now: there is room for what it may take, and nothing is done with it, or is
+    /// to be done before.
     pub(super) fn openings(&mut self, in_use: u64) -> Vec<Content> {
-        if !self.has_room_for(in_use) || self.opens_waiting == 0 {
+        if self.opens_waiting == 0 {
             return Vec::new();
         }
-        let mut concerned: Vec<Content> = self.under_way.iter().map(Job::content).collect();
+        let mut free_bytes = self.free_bytes(in_use);
+        let mut concerned = self.at_work();
+        concerned.extend(self.under_way.iter().map(Free::content));
         let mut at_once = Vec::new();
         self.waiting.retain(|job| match job {
-            Job::Open(content) if !concerned.contains(content) => {
+            Job::Open(content, bytes) if *bytes <= free_bytes && !concerned.contains(content) => {
+                free_bytes -= bytes;
                 at_once.push(*content);
                 false
             }
             _ => {
-                concerned.push(job.content());
+                concerned.insert(job.content());
                 true
             }
         });
@@ -76,142 +160,66 @@ impl Queue {
         at_once
     }
 
+    /// What is being opened or shortened, beside the turns.
+    fn at_work(&self) -> HashSet<Content> {
+        let shrinking = self.leaving.iter().filter_map(|free| match free {
+            Free::Trim { content, .. } => Some(*content),
+            Free::Remove(_) => None,
+        });
+        shrinking.chain(self.opening.iter().copied()).collect()
+    }
+
     /// One of these is done.
     pub(super) fn opened(&mut self, content: &Content) {
         self.opening.retain(|opening| opening != content);
     }
 
-    /// The next turn's jobs, in order, and when to free what they remove: all that wait, once those before
-    /// are done and nothing of it is being opened. When room is short, once what is leaving has left.
-    pub(super) fn next_turn(&mut self, in_use: u64) -> Option<(Vec<Job>, Freeing)> {
-        let is_open = |job: &Job| self.opening.contains(&job.content());
-        let is_free = self.under_way.is_empty() && !self.waiting.iter().any(is_open);
-        if !is_free || self.waiting.is_empty() {
+    /// The next turn's jobs, in order: what gives room back, unless something else is being done with the object,
+    /// or was to be done before.
+    pub(super) fn next_turn(&mut self) -> Option<Vec<Free>> {
+        if !self.under_way.is_empty() || self.leaving.len() >= LEAVING_MAX {
             return None;
         }
-        self.freeing = match self.has_room_for(in_use) {
-            true => Freeing::Later,
-            false if self.leaving == 0 => Freeing::Now,
-            false => return None,
-        };
-        self.under_way = std::mem::take(&mut self.waiting);
-        self.opens_waiting = 0;
-        Some((self.under_way.clone(), self.freeing))
-    }
-
-    /// The turn is done. Gives what it removed and is to be freed, to be [`freed`](Self::freed).
-    pub(super) fn turn_done(&mut self) -> Vec<Content> {
-        let mut leaving = Vec::new();
-        for job in std::mem::take(&mut self.under_way) {
+        let mut concerned = self.at_work();
+        let (mut turn, mut waiting) = (Vec::new(), Vec::new());
+        for job in std::mem::take(&mut self.waiting) {
             match job {
-                Job::Remove(content) if self.freeing == Freeing::Later => leaving.push(content),
-                gone => self.going_bytes -= bytes_going_max(&gone),
+                Job::Free(free) if !concerned.contains(&free.content()) => {
+                    // Nothing else in this turn: an end is cut off when the turn is over.
+                    if let Free::Trim { content, .. } = free {
+                        concerned.insert(content);
+                    }
+                    turn.push(free);
+                }
+                _ => {
+                    concerned.insert(job.content());
+                    waiting.push(job);
+                }
             }
         }
-        self.leaving += leaving.len();
-        leaving
+        self.waiting = waiting;
+        self.under_way.clone_from(&turn);
+        (!turn.is_empty()).then_some(turn)
     }
 
-    /// These take no room any more.
-    pub(super) fn freed(&mut self, removed: &[Content]) {
-        self.leaving -= removed.len();
-        self.going_bytes -= removed.iter().map(extents::footprint).sum::<u64>();
+    /// The turn is done. These of its jobs still take room until they are [`freed`](Self::freed); the others
+    /// do no more.
+    pub(super) fn turn_done(&mut self, leaving: impl Iterator<Item = Free>) {
+        let leaving: Vec<Free> = leaving.collect();
+        let of = |some: &[Free]| some.iter().map(Free::bytes_max).sum::<u64>();
+        self.going_bytes -= of(&self.under_way) - of(&leaving);
+        self.under_way.clear();
+        self.leaving.extend(leaving);
     }
-}
 
-/// What of the disk a job may give back.
-fn bytes_going_max(job: &Job) -> u64 {
-    match job {
-        Job::Remove(content) | Job::Trim(content, _) => extents::footprint(content),
-        Job::Open(_) => 0,
+    /// This one takes no room any more.
+    pub(super) fn freed(&mut self, free: &Free) {
+        if let Some(at) = self.leaving.iter().position(|leaving| leaving == free) {
+            self.leaving.swap_remove(at);
+            self.going_bytes -= free.bytes_max();
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use shared::hash::ContentHash;
-
-    use super::*;
-
-    const MIB: u64 = 1 << 20;
-
-    fn content(name: &str, mib: u64) -> Content {
-        let hash = ContentHash::of(name.as_bytes());
-        let size = mib * MIB;
-        Content { hash, size }
-    }
-
-    #[test]
-    fn with_room_for_both_an_opening_does_not_wait_for_a_removal() {
-        let (film, next) = (content("film", 500), content("next", 500));
-        let mut queue = Queue::new(2_000 * MIB);
-        queue.push(Job::Remove(film));
-        let removing = Some((vec![Job::Remove(film)], Freeing::Later));
-        assert_eq!(queue.next_turn(20 * MIB), removing);
-        queue.push(Job::Open(next));
-        assert_eq!(queue.openings(20 * MIB), [next]);
-        assert_eq!((queue.next_turn(20 * MIB), queue.is_idle()), (None, false));
-        queue.opened(&next);
-
-        // The film has no name any more: it can be opened again before its room is free.
-        let leaving = queue.turn_done();
-        assert_eq!(leaving, [film]);
-        queue.push(Job::Open(film));
-        assert_eq!(queue.openings(40 * MIB), [film]);
-        queue.opened(&film);
-        assert!(queue.has_room_for(1_499 * MIB) && !queue.has_room_for(1_500 * MIB));
-        queue.freed(&leaving);
-        assert!(queue.is_idle() && queue.has_room_for(2_000 * MIB));
-    }
-
-    #[test]
-    fn what_needs_the_room_waits_for_it() {
-        let (film, next) = (content("film", 500), content("next", 500));
-        let mut queue = Queue::new(510 * MIB);
-        queue.push(Job::Remove(film));
-        queue.push(Job::Open(next));
-        assert!(!queue.has_room_for(20 * MIB));
-        assert!(queue.openings(20 * MIB).is_empty());
-        let both = vec![Job::Remove(film), Job::Open(next)];
-        assert_eq!(queue.next_turn(20 * MIB), Some((both, Freeing::Now)));
-        assert!(queue.turn_done().is_empty());
-        assert!(queue.is_idle() && queue.has_room_for(510 * MIB));
-
-        // Room that seemed to be no matter when the removal began.
-        queue.push(Job::Remove(film));
-        assert_eq!(queue.next_turn(0).unwrap().1, Freeing::Later);
-        let leaving = queue.turn_done();
-        queue.push(Job::Open(next));
-        assert!(queue.openings(20 * MIB).is_empty());
-        assert_eq!(queue.next_turn(20 * MIB), None);
-        queue.freed(&leaving);
-        assert_eq!(queue.openings(20 * MIB), [next]);
-    }
-
-    #[test]
-    fn jobs_of_one_object_keep_their_order() {
-        let film = content("film", 5);
-        let mut queue = Queue::new(100 * MIB);
-        let turn = |queue: &mut Queue| queue.next_turn(0).map(|(jobs, _)| jobs);
-        // Removed, and wanted again: waiting or under way.
-        queue.push(Job::Remove(film));
-        queue.push(Job::Open(film));
-        assert!(queue.openings(0).is_empty());
-        assert_eq!(turn(&mut queue).unwrap().len(), 2);
-        queue.push(Job::Trim(film, 1));
-        queue.push(Job::Open(film));
-        assert!(queue.openings(0).is_empty());
-        queue.turn_done();
-        let both = [Job::Trim(film, 1), Job::Open(film)];
-        assert_eq!(turn(&mut queue).unwrap(), both);
-        queue.turn_done();
-
-        // Being opened, and to be removed.
-        queue.push(Job::Open(film));
-        assert_eq!(queue.openings(0), [film]);
-        queue.push(Job::Remove(film));
-        assert_eq!(turn(&mut queue), None);
-        queue.opened(&film);
-        assert_eq!(turn(&mut queue), Some(vec![Job::Remove(film)]));
-    }
-}
+mod tests;

@@ -109,6 +109,7 @@ impl Core {
         if left.is_empty() {
             return self.forget(content, effects);
         }
+        let bytes = before - left.bytes(content, 0);
         self.ledger.change(content, |entry| {
             entry.extents = left;
             entry.state = State::Partial;
@@ -116,6 +117,7 @@ impl Core {
         effects.push(Effect::Trim {
             content: *content,
             from,
+            bytes,
         });
     }
 }

@@ -119,6 +119,7 @@ fn the_end_of_the_least_recently_used_makes_room_and_its_beginning_stays() {
     let trim = Effect::Trim {
         content: two,
         from: 23,
+        bytes: 7 * EXTENT_LEN,
     };
     assert_eq!(effects, [trim, Effect::Open { content: four }]);
     assert_eq!(core.holding(&two), Holding::Part);
@@ -128,7 +129,7 @@ fn the_end_of_the_least_recently_used_makes_room_and_its_beginning_stays() {
     core.handle(wanted(five), world);
     let effects = core.handle(more(five, 24), world);
     let [
-        Effect::Trim { content, from },
+        Effect::Trim { content, from, .. },
         Effect::Trim { content: next, .. },
         Effect::Room { .. },
     ] = effects[..]
