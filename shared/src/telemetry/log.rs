@@ -3,7 +3,11 @@
 use std::io::IsTerminal;
 
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_log::{
+    AsLog, LogTracer,
+    log::{self, Log},
+};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt, layer::SubscriberExt};
 
 /// What is logged when neither `RUST_LOG` nor the configuration says.
 const FILTER_DEFAULT: &str = "info";
@@ -64,17 +68,96 @@ pub fn init_logging(config: &LogConfig) -> Result<(), LogError> {
     let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer().with_writer(std::io::stderr);
     // Fails only if the process already logs.
-    let _ = if json {
-        registry.with(lines.json().flatten_event(true)).try_init()
+    let begun = if json {
+        let subscriber = registry.with(lines.json().flatten_event(true));
+        tracing::subscriber::set_global_default(subscriber)
     } else {
-        registry.with(lines.with_ansi(on_terminal)).try_init()
+        let subscriber = registry.with(lines.with_ansi(on_terminal));
+        tracing::subscriber::set_global_default(subscriber)
     };
+    if begun.is_ok() && log::set_boxed_logger(Box::new(WithoutPaths::new())).is_ok() {
+        log::set_max_level(LevelFilter::current().as_log());
+    }
     Ok(())
+}
+
+/// Takes in what crates say by `log` instead of `tracing`; without the path of the source file, which is
+/// one of the machine that built the program.
+struct WithoutPaths(LogTracer);
+
+impl WithoutPaths {
+    fn new() -> Self {
+        Self(LogTracer::new())
+    }
+}
+
+impl Log for WithoutPaths {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let mut bare = log::Record::builder();
+        bare.metadata(record.metadata().clone())
+            .args(*record.args());
+        self.0.log(&bare.build());
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_of_crates_that_use_log_name_no_path_of_the_building_machine() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = fmt::layer().with_writer(move || writer.clone());
+        let layer = layer.json().flatten_event(true);
+        let filter = EnvFilter::new("info,quiet=error");
+        let subscriber = tracing_subscriber::registry().with(filter).with(layer);
+        let record = |target: &str, text: &str| {
+            let mut record = log::Record::builder();
+            record.target(target).level(log::Level::Warn);
+            record.file(Some("/home/builder/crate/src/a.rs"));
+            record.line(Some(7)).module_path(Some("theirs::a"));
+            WithoutPaths::new().log(&record.args(format_args!("{text}")).build());
+        };
+        tracing::subscriber::with_default(subscriber, || {
+            record("theirs", "it is told");
+            record("quiet", "it is not told");
+        });
+        let text = String::from_utf8(lines.0.lock().clone()).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&line["level"], &line["target"]),
+            (&"WARN".into(), &"theirs".into())
+        );
+        assert_eq!(line["message"], "it is told");
+        assert!(!text.contains("/home/builder"), "{text}");
+    }
 
     #[test]
     fn a_bad_filter_is_named() {
