@@ -1,11 +1,12 @@
 //! Public servers with real clients: limits, slow clients, TLS and HTTP/2, changing certificates, and
 //! the way they end.
 
-use std::io::Read;
+use std::{collections::BTreeMap, io::Read};
 
 use actix_web::{App, HttpResponse, body::SizedStream, dev::ServerHandle, web};
 use bytes::Bytes;
 use futures::stream;
+use prometheus::proto::{Metric, MetricFamily};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -304,10 +305,18 @@ async fn what_is_under_way_is_finished_and_nothing_new_begins() {
     }
 }
 
+/// The beginnings of 2040 and 2050, in seconds since the Unix epoch.
+const DECADES_S: [f64; 2] = [2_208_988_800.0, 2_524_608_000.0];
+
 /// Writes a certificate for localhost and gives it.
 fn certify(files: &TlsFiles) -> rcgen::Certificate {
+    certify_until(files, 2040)
+}
+
+fn certify_until(files: &TlsFiles, year: i32) -> rcgen::Certificate {
     let key = rcgen::KeyPair::generate().unwrap();
-    let params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(year, 1, 1);
     let certificate = params.self_signed(&key).unwrap();
     std::fs::write(&files.key_file, key.serialize_pem()).unwrap();
     std::fs::write(&files.certificate_file, certificate.pem()).unwrap();
@@ -358,13 +367,16 @@ async fn a_changed_certificate_is_taken_over_and_a_broken_one_is_not() {
     let first = certify(&files);
     let server = Running::start(small(), Some(&files)).await;
     let tls = server.public.tls().unwrap();
+    let end = "tls_certificate_not_after_timestamp_seconds";
+    assert_eq!(server.metric(end), DECADES_S[0]);
     assert_eq!(
         shown(server.address, &first).await.unwrap(),
         first.der().to_vec()
     );
 
-    let second = certify(&files);
+    let second = certify_until(&files, 2050);
     tls.reload().unwrap();
+    assert_eq!(server.metric(end), DECADES_S[1]);
     assert_eq!(
         shown(server.address, &second).await.unwrap(),
         second.der().to_vec()
@@ -386,11 +398,39 @@ async fn a_changed_certificate_is_taken_over_and_a_broken_one_is_not() {
         let path = path.display().to_string();
         assert!(error.contains(name) && error.contains(&path), "{error}");
     }
+    assert_eq!(server.metric(end), DECADES_S[1]);
     assert_eq!(
         shown(server.address, &second).await.unwrap(),
         second.der().to_vec()
     );
     server.handle.stop(false).await;
+}
+
+/// Without a value before the first attempt its increase is not seen.
+#[tokio::test]
+async fn attempts_to_take_a_certificate_over_are_counted_from_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = files_in(dir.path());
+    certify(&files);
+    let registry = Registry::new();
+    let tls = Tls::load(&files, &registry).await.unwrap();
+    let counted = || {
+        let families = registry.gather();
+        let of_it = |family: &&MetricFamily| family.name() == "tls_certificate_reloads_total";
+        let metrics = families.iter().find(of_it).unwrap().get_metric();
+        let read = |metric: &Metric| {
+            let outcome = metric.get_label()[0].value().to_owned();
+            (outcome, metric.get_counter().get_value())
+        };
+        metrics.iter().map(read).collect::<BTreeMap<_, _>>()
+    };
+    let are = |refused, taken| [("refused".to_owned(), refused), ("taken".to_owned(), taken)];
+    assert_eq!(counted(), are(0.0, 0.0).into());
+    tls.reload().unwrap();
+    assert_eq!(counted(), are(0.0, 1.0).into());
+    std::fs::remove_file(&files.key_file).unwrap();
+    tls.reload().unwrap_err();
+    assert_eq!(counted(), are(1.0, 1.0).into());
 }
 
 #[actix_web::test]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, ring},
@@ -24,6 +24,10 @@ use tokio::{
     task::spawn_blocking,
     time::Duration,
 };
+
+mod validity;
+
+pub use validity::{Standing, Validity};
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -82,6 +86,7 @@ pub struct Tls {
     current: Arc<Current>,
     provider: Arc<CryptoProvider>,
     reloads: IntCounterVec,
+    ends: IntGauge,
     /// The files as they were when they were loaded.
     loaded: Stamp,
 }
@@ -109,6 +114,10 @@ impl Tls {
             ),
             &["outcome"],
         )?;
+        let ends = IntGauge::new(
+            "tls_certificate_not_after_timestamp_seconds",
+            "When the certificate in force, or the first of those that vouch for it, ends; 0 if it does not say so",
+        )?;
         let (files, ring) = (Arc::new(files.clone()), provider.clone());
         let at = files.clone();
         let look = spawn_blocking(move || (stamp(&at), read(&at, &ring)));
@@ -117,16 +126,30 @@ impl Tls {
             .unwrap_or_else(|end| resume_unwind(end.into_panic()));
         let key = key?;
         registry.register(Box::new(reloads.clone()))?;
+        registry.register(Box::new(ends.clone()))?;
         for outcome in ["taken", "refused"] {
             reloads.with_label_values(&[outcome]);
         }
-        Ok(Self {
+        let tls = Self {
             files,
             current: Arc::new(Current(RwLock::new(Arc::new(key)))),
             provider,
             reloads,
+            ends,
             loaded,
-        })
+        };
+        tls.set_end();
+        Ok(tls)
+    }
+
+    /// When the certificate in force is good. `None` if that cannot be read from it.
+    pub fn validity(&self) -> Option<Validity> {
+        Validity::of(&self.current.0.read().cert)
+    }
+
+    fn set_end(&self) {
+        let end = self.validity().map(|validity| validity.not_after_s());
+        self.ends.set(end.unwrap_or(0));
     }
 
     /// For a server: always with the certificate in force when a client connects.
@@ -146,6 +169,7 @@ impl Tls {
         let outcome = if read.is_ok() { "taken" } else { "refused" };
         self.reloads.with_label_values(&[outcome]).inc();
         *self.current.0.write() = Arc::new(read?);
+        self.set_end();
         Ok(())
     }
 
@@ -154,6 +178,7 @@ impl Tls {
         let mut asked = signal(SignalKind::hangup())?;
         let mut look = tokio::time::interval(LOOK_EVERY);
         let mut known = self.loaded;
+        self.say_dates();
         loop {
             let by_signal = tokio::select! {
                 _ = asked.recv() => true,
@@ -170,11 +195,27 @@ impl Tls {
     async fn reload_and_say(&self) {
         let (tls, certificate) = (self.clone(), self.files.certificate_file.display());
         match spawn_blocking(move || tls.reload()).await {
-            Ok(Ok(())) => tracing::info!(%certificate, "the certificate was read again"),
+            Ok(Ok(())) => {
+                tracing::info!(%certificate, "the certificate was read again");
+                self.say_dates();
+            }
             Ok(Err(error)) => {
                 tracing::error!(%error, "the changed certificate is not used; the one before stays");
             }
             Err(error) => tracing::error!(%error, "the certificate was not read"),
+        }
+    }
+
+    fn say_dates(&self) {
+        let certificate = self.files.certificate_file.display();
+        let Some(validity) = self.validity() else {
+            return;
+        };
+        match validity.at(SystemTime::now()) {
+            Standing::Good(_) => tracing::info!(%certificate, "it is {validity}"),
+            Standing::Early | Standing::Over => {
+                tracing::error!(%certificate, "clients refuse it now: it is {validity}");
+            }
         }
     }
 
