@@ -1,9 +1,12 @@
-//! Keeper, fills and source choice together, for a long time with everything that can go wrong: sources
+//! Keeper, fills, source choice and prefetch together, for a long time with everything that can go wrong: sources
 //! that fail, lie or know nothing, viewers who come, read, and leave, purges, crashes that lose what was
 //! not saved and damage what was. Time and chance come from a seed.
 //!
 //! What must hold at any moment: the disk never holds more than the limit; a viewer reads only groups that
-//! are on disk and right; and when the viewers are gone every fill ends.
+//! are on disk and right; what is fetched ahead takes nothing from what is asked for (`ahead`); and when
+//! the viewers are gone every fill ends.
+
+mod ahead;
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::{cell::RefCell, cmp::Reverse};
@@ -22,12 +25,15 @@ use super::{
 };
 use crate::{
     cache::{
-        extents::{EXTENT_GROUPS, EXTENT_LEN, Extents},
+        extents::{self, EXTENT_GROUPS, EXTENT_LEN, Extents},
         keeper::core::{Core as Keeper, Effect, Event, Limits, Readers},
     },
     content::Content,
     policy::Kind,
+    prefetch::core as prefetch,
 };
+
+use self::ahead::AheadState;
 
 const SOURCES: [&str; 3] = ["a", "b", "c"];
 const FILL_LIMITS: FillLimits = FillLimits {
@@ -48,6 +54,9 @@ enum Happening {
     Purge,
     Look,
     Crash,
+    Accepted,
+    Popular,
+    Ahead(prefetch::Event),
 }
 
 /// An object's files.
@@ -83,6 +92,10 @@ struct Seen {
     crashes: u64,
     trims: u64,
     evictions: u64,
+    ahead: u64,
+    no_room_ahead: u64,
+    forgotten: u64,
+    unasked_first: u64,
 }
 
 /// Who reads what: the answer to the keeper's question.
@@ -109,6 +122,7 @@ struct World {
     complete: HashMap<Content, Present>,
     fills: BTreeMap<u64, Fill>,
     viewers: BTreeMap<u64, Viewer>,
+    ahead: AheadState,
     /// No more trouble: everything is to come to an end.
     calm: bool,
     seen: Seen,
@@ -129,6 +143,7 @@ impl World {
             size: random.random_range(0..45 * EXTENT_LEN),
         });
         let objects = objects.collect();
+        let ahead = AheadState::new(&mut random);
         Self {
             random,
             now: Instant::now(),
@@ -143,6 +158,7 @@ impl World {
             complete: HashMap::new(),
             fills: BTreeMap::new(),
             viewers: BTreeMap::new(),
+            ahead,
             calm: false,
             seen: Seen::default(),
         }
@@ -171,6 +187,12 @@ impl World {
             if self.random.random_ratio(1, 80) {
                 self.after(at * 20, Happening::Purge);
             }
+            if self.random.random_ratio(1, 6) {
+                self.after(at * 20, Happening::Accepted);
+            }
+            if self.random.random_ratio(1, 12) {
+                self.after(at * 20, Happening::Popular);
+            }
         }
         let calm_from = self.now + Duration::from_millis(steps * 20);
         let mut handled = 0;
@@ -187,6 +209,7 @@ impl World {
         assert!(self.viewers.is_empty(), "a viewer waits for ever");
         assert!(self.fills.is_empty(), "a fill is left");
         assert_eq!(self.keeper.fills(), 0, "the keeper believes in a fill");
+        assert!(self.ahead.under_way.is_empty(), "a beginning is under way");
     }
 
     fn check(&self) {
@@ -211,6 +234,9 @@ impl World {
             }
             Happening::Look => self.step(Event::TimerFired),
             Happening::Crash => self.crash(),
+            Happening::Accepted => self.accepted(),
+            Happening::Popular => self.popular(),
+            Happening::Ahead(event) => self.fetch_ahead(event),
         }
     }
 
@@ -221,6 +247,7 @@ impl World {
         let end = self.random.random_range(at..groups) + 1;
         self.next += 1;
         let number = self.next;
+        self.asked_for(&content);
         self.step(Event::Wanted { content });
         if self.complete.contains_key(&content) || self.fill_of(&content).is_some() {
             self.viewers.insert(number, Viewer { content, at, end });
@@ -283,7 +310,13 @@ impl World {
 
     /// The keeper decides, and the disk does what it says at once.
     fn step(&mut self, event: Event) {
+        let makes_room = matches!(event, Event::Wanted { .. } | Event::RoomWanted { .. });
         let effects = self.keeper.handle(event, &mut Leases(&self.viewers));
+        self.look_at_victims(&effects, makes_room);
+        self.perform(effects);
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::Evict { content } => {
@@ -357,6 +390,7 @@ impl World {
             panic!("{effects:?}");
         };
         let core = FillCore::new(FILL_LIMITS, content, &present, claimed, room);
+        let core = core.ahead(self.beginning());
         self.next += 1;
         let number = self.next;
         self.fills.insert(
@@ -415,7 +449,10 @@ impl World {
                 source,
                 pause,
             } => self.fetch(number, (extent, groups), source, pause),
-            Do::AskRoom { extents } => self.step(Event::RoomWanted { content, extents }),
+            Do::AskRoom { extents } => {
+                self.asks_room(&content);
+                self.step(Event::RoomWanted { content, extents });
+            }
             Do::NoRoom(so) => {
                 let fill = self.fills.get_mut(&number).expect("it is there");
                 fill.no_room = so;
@@ -531,6 +568,7 @@ impl World {
         if complete {
             self.complete.insert(content, fill.present);
         }
+        self.ahead_ended(&content);
         self.step(Event::FillEnded {
             content,
             extents,
@@ -545,11 +583,18 @@ impl World {
         self.viewers.clear();
         self.fills.clear();
         self.complete.clear();
+        self.ahead_crashed();
         self.queue.retain(|Reverse((_, number))| {
             let happening = self.happenings.get(number);
             matches!(
                 happening,
-                Some(Happening::ViewerComes | Happening::Crash | Happening::Purge)
+                Some(
+                    Happening::ViewerComes
+                        | Happening::Crash
+                        | Happening::Purge
+                        | Happening::Accepted
+                        | Happening::Popular
+                )
             )
         });
         self.disk.retain(|_, disk| disk.map.count() > 0);
@@ -605,6 +650,10 @@ fn whatever_happens_the_limit_holds_no_wrong_byte_is_read_and_every_fill_ends() 
         all.crashes += world.seen.crashes;
         all.trims += world.seen.trims;
         all.evictions += world.seen.evictions;
+        all.ahead += world.seen.ahead;
+        all.no_room_ahead += world.seen.no_room_ahead;
+        all.forgotten += world.seen.forgotten;
+        all.unasked_first += world.seen.unasked_first;
     }
     // Everything that is to be survived has happened.
     for (what, often) in [
@@ -614,6 +663,10 @@ fn whatever_happens_the_limit_holds_no_wrong_byte_is_read_and_every_fill_ends() 
         ("crashes", all.crashes),
         ("ends of objects given back", all.trims),
         ("evictions", all.evictions),
+        ("beginnings fetched ahead", all.ahead),
+        ("beginnings for which there was no room", all.no_room_ahead),
+        ("beginnings forgotten", all.forgotten),
+        ("beginnings that made room first", all.unasked_first),
     ] {
         println!("{what}: {often}");
         assert!(often > 0, "{what}: never");

@@ -103,6 +103,8 @@ impl Totals {
 /// All entries, by recency of use.
 pub(super) struct Ledger {
     entries: LruCache<Content, Entry>,
+    /// Those that nobody has asked for yet, in order of their coming.
+    unasked: LruCache<Content, ()>,
     pub(super) totals: Totals,
 }
 
@@ -110,6 +112,7 @@ impl Ledger {
     pub(super) fn new() -> Self {
         Self {
             entries: LruCache::unbounded(),
+            unasked: LruCache::unbounded(),
             totals: Totals::default(),
         }
     }
@@ -126,9 +129,25 @@ impl Ledger {
         self.get(content).map(|entry| entry.state)
     }
 
-    /// The entry is the one used last now; false if there is none.
+    /// The entry is the one used last now, and somebody has asked for it; false if there is none.
     pub(super) fn promote(&mut self, content: &Content) -> bool {
+        self.unasked.pop(content);
         self.entries.promote(content)
+    }
+
+    /// Nobody has asked for this entry yet.
+    pub(super) fn set_unasked(&mut self, content: Content) {
+        self.unasked.put(content, ());
+    }
+
+    /// Has nobody asked for it yet?
+    pub(super) fn is_unasked(&self, content: &Content) -> bool {
+        self.unasked.contains(content)
+    }
+
+    /// Those that nobody has asked for yet, the first one first.
+    pub(super) fn unasked(&self) -> impl Iterator<Item = &Content> {
+        self.unasked.iter().rev().map(|(content, ())| content)
     }
 
     /// All of them, the least recently used first.
@@ -157,6 +176,7 @@ impl Ledger {
 
     /// Takes one out; false if it is not there.
     pub(super) fn remove(&mut self, content: &Content) -> bool {
+        self.unasked.pop(content);
         let Some(entry) = self.entries.pop(content) else {
             return false;
         };

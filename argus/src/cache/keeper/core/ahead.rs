@@ -1,5 +1,5 @@
 //! Beginnings of objects that nobody has asked for yet: only into room that is free, and never so many at
-//! once that viewers could not start fills. Pure.
+//! once that viewers could not start fills. They are the first to make room, until somebody asks. Pure.
 
 use super::{Core, Effect, Holding, State};
 use crate::{
@@ -7,7 +7,8 @@ use crate::{
     content::Content,
 };
 
-/// Fills that are left for viewers: one in so many of all that there may be, and one at least.
+/// Fills that are left for viewers: one in so many of all that there may be, and one at least: where there may be
+/// one fill only, nothing is fetched ahead.
 const SHARE_FOR_VIEWERS: usize = 2;
 
 /// Why a beginning is not fetched.
@@ -33,7 +34,7 @@ impl Core {
                 let none = Extents::none(&content);
                 self.ledger.put(content, none, State::Filling);
                 self.ledger.change(&content, |entry| entry.room = room);
-                self.standing.used(&content);
+                self.ledger.set_unasked(content);
                 effects.push(Effect::Open { content });
             }
         }
@@ -41,7 +42,7 @@ impl Core {
 
     fn decline(&self, content: &Content, room: u64) -> Option<Declined> {
         let bytes = Extents::none(content).bytes(content, room);
-        let fills_max = (self.limits.fills_max / SHARE_FOR_VIEWERS).max(1);
+        let fills_max = self.limits.fills_max / SHARE_FOR_VIEWERS;
         if self.ledger.get(content).is_some() || self.holding(content) != Holding::Nothing {
             Some(Declined::Here)
         } else if extents::footprint(content) > self.limits.object_bytes_max {

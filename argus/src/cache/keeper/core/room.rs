@@ -1,4 +1,5 @@
-//! How room is made: from what the policy values least, the last extents of an object first. Pure.
+//! How room is made: from what nobody has asked for, then from what the policy values least, the last extents of an object
+//! first. Pure.
 
 use std::collections::HashSet;
 
@@ -50,13 +51,15 @@ impl Core {
         false
     }
 
-    /// A few of those that nobody works on, the least valued first.
+    /// A few of those that nobody works on, the least valued first: what nobody has asked for, then by the policy,
+    /// then by use.
     fn least_valued(&self, but: &HashSet<Content>) -> Vec<Content> {
         let is_idle = |content: &Content| self.ledger.state(content).is_some_and(State::is_idle);
         let condemned = self.standing.condemned().filter(is_idle);
         let idle = |(content, entry): (&Content, &Entry)| entry.state.is_idle().then_some(*content);
         let by_use = self.ledger.by_use().filter_map(idle);
-        let all = condemned.chain(by_use);
+        let unasked = self.ledger.unasked().copied().filter(is_idle);
+        let all = unasked.chain(condemned).chain(by_use);
         all.filter(|content| !but.contains(content))
             .take(LOOK_AT_ONCE)
             .collect()
@@ -77,11 +80,13 @@ impl Core {
         let heads_max = self.limits.bytes_max / HEADS_SHARE;
         let head_bytes = self.ledger.totals.head_bytes;
         let last = entry.extents.last().unwrap_or(0);
-        let spare = !beginnings_too && entry.is_head(content) && head_bytes <= heads_max;
+        let unasked = self.ledger.is_unasked(content);
+        let is_spared = !unasked && !beginnings_too && entry.is_head(content);
+        let spare = is_spared && head_bytes <= heads_max;
         if spare || !readers.retire(content) {
             return;
         }
-        if last >= HEAD_EXTENTS && head_bytes < heads_max {
+        if last >= HEAD_EXTENTS && head_bytes < heads_max && !unasked {
             self.trim(content, needed, effects);
         } else {
             self.forget(content, effects);

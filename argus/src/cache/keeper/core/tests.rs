@@ -384,3 +384,44 @@ fn beginnings_are_fetched_ahead_into_free_room_only() {
     assert_eq!(core.handle(ahead(short, 12), &mut world), open(short));
     assert!(core.bytes() <= LIMITS.bytes_max);
 }
+
+#[test]
+fn what_nobody_has_asked_for_makes_room_first() {
+    let mut world = World::default();
+    let mut core = Core::new(LIMITS);
+    let [film, new, seen] = [(1, 30), (2, 40), (3, 40)].map(|(number, len)| object(number, len));
+    fill(&mut core, film, &mut world);
+    for content in [new, seen] {
+        core.handle(ahead(content, 2), &mut world);
+        core.handle(ended(content, first(content, 2), false), &mut world);
+    }
+    // A viewer comes for one of them, and stays for its beginning.
+    core.handle(wanted(seen), &mut world);
+    core.handle(ended(seen, first(seen, 2), false), &mut world);
+    fill(&mut core, object(4, 50), &mut world);
+    let last = object(5, 20);
+    let effects = core.handle(wanted(last), &mut world);
+    let evict = Effect::Evict { content: new };
+    assert_eq!(
+        effects,
+        [evict, Effect::Open { content: last }],
+        "used after the film"
+    );
+    let effects = core.handle(more(last, 4), &mut world);
+    let film_goes =
+        |effect: &Effect| matches!(effect, Effect::Trim { content, .. } if *content == film);
+    assert!(film_goes(&effects[0]), "{effects:?}");
+    assert_eq!(core.holding(&seen), Holding::Part);
+}
+
+#[test]
+fn where_there_may_be_one_fill_only_it_is_a_viewers() {
+    let mut world = World::default();
+    let mut core = Core::new(Limits {
+        fills_max: 1,
+        ..LIMITS
+    });
+    let (content, why) = (object(1, 5), Declined::Busy);
+    let effects = core.handle(ahead(content, 2), &mut world);
+    assert_eq!(effects, [Effect::Decline { content, why }]);
+}
