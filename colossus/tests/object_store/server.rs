@@ -3,7 +3,8 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::{self, BufRead, BufReader},
+    net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -30,6 +31,8 @@ pub const KEY: &str = "test-key-that-is-secret";
 /// Where the server is told its directory and address.
 const ROOT: &str = "TEST_OBJECT_STORE_ROOT";
 const LISTEN: &str = "TEST_OBJECT_STORE_LISTEN";
+/// And what it says before its address, once it listens.
+const LISTENS: &str = "the object store listens at ";
 
 /// Not a test but the server's process, which the tests start; without its variables it ends at once.
 #[test]
@@ -43,7 +46,8 @@ fn serve_objects() {
     let service = service.build();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all().build().unwrap().block_on(async {
-        let listener = tokio::net::TcpListener::bind(listen).await.unwrap();
+        let listener = bind_when_free(&listen).await;
+        println!("{LISTENS}{}", listener.local_addr().unwrap());
         loop {
             let (socket, _) = listener.accept().await.unwrap();
             let service = service.clone();
@@ -53,6 +57,21 @@ fn serve_objects() {
             });
         }
     });
+}
+
+/// While a server is away its port may be somebody else's for a moment.
+async fn bind_when_free(listen: &str) -> tokio::net::TcpListener {
+    let deadline = tokio::time::Instant::now() + harness::PATIENCE;
+    loop {
+        match tokio::net::TcpListener::bind(listen).await {
+            Ok(listener) => return listener,
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                assert!(tokio::time::Instant::now() < deadline, "{listen}: {error}");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Err(error) => panic!("{listen}: {error}"),
+        }
+    }
 }
 
 /// The object store.
@@ -66,31 +85,29 @@ impl Server {
     pub fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join(BUCKET)).unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
         let mut server = Self {
             dir,
-            address,
+            address: ([127, 0, 0, 1], 0).into(),
             process: None,
         };
         server.come_back();
         server
     }
 
+    /// At the address it had. The server says itself when it listens: who tries to connect may meet another.
     pub fn come_back(&mut self) {
         let process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "server::serve_objects"])
+            .args(["--exact", "server::serve_objects", "--nocapture"])
             .env(ROOT, self.dir.path())
             .env(LISTEN, self.address.to_string())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn();
-        self.process = Some(process.unwrap());
-        let deadline = tokio::time::Instant::now() + harness::PATIENCE;
-        while TcpStream::connect(self.address).is_err() {
-            assert!(tokio::time::Instant::now() < deadline, "no object store");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let mut process = process.unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        self.process = Some(process);
+        let said = |line: String| Some(line.split_once(LISTENS)?.1.parse().unwrap());
+        let listens = lines.map(Result::unwrap).find_map(said);
+        self.address = listens.expect("the object store has ended");
     }
 
     pub fn kill(&mut self) {
