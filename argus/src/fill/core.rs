@@ -114,6 +114,14 @@ pub enum End {
     SourcesFailed,
 }
 
+/// How an object is had as a whole.
+struct Whole {
+    /// From these, who know no outboard.
+    from: Vec<String>,
+    /// Who was known when that was decided.
+    known: HashSet<String>,
+}
+
 /// The state of a fill.
 pub struct Core {
     limits: Limits,
@@ -139,8 +147,8 @@ pub struct Core {
     rounds: HashMap<Extent, u32>,
     without_object: HashSet<String>,
     without_outboard: HashSet<String>,
-    /// Set when there is nobody left but these, who know no outboard.
-    whole: Option<Vec<String>>,
+    /// Set when there is nobody left but some who know no outboard.
+    whole: Option<Whole>,
 }
 
 impl Core {
@@ -244,17 +252,18 @@ impl Core {
             effects.push(Effect::End(End::Complete));
             return;
         }
+        self.think_again(view);
         // All of it takes room that nobody has asked for.
         if self.whole.is_some() && self.ahead.is_some() && self.plan.is_idle() {
             effects.push(Effect::End(End::Ahead));
             return;
         }
-        if let Some(sources) = &self.whole {
+        if let Some(whole) = &self.whole {
             // What is in flight lands first: it may not write where the whole is written.
             if self.plan.is_idle() && !self.asking {
                 let missing = extents::count(&self.content) - self.held.len();
                 if self.room >= missing {
-                    let sources = sources.clone();
+                    let sources = whole.from.clone();
                     effects.push(Effect::FetchWhole { sources });
                 } else if self.refused {
                     effects.push(Effect::End(End::NoRoom));
@@ -274,6 +283,15 @@ impl Core {
         let over = self.refused && !self.asking && self.plan.is_idle();
         if over && view.cursors.is_empty() {
             effects.push(Effect::End(End::NoRoom));
+        }
+    }
+
+    /// Somebody who may have an outboard has come to light: an edge that has the object.
+    fn think_again(&mut self, view: &View<'_>) {
+        let Some(whole) = &self.whole else { return };
+        let is_new = |source: &&str| !whole.known.contains(*source) && self.may_prove(source);
+        if view.sources.iter().any(is_new) {
+            self.whole = None;
         }
     }
 
@@ -372,7 +390,11 @@ impl Core {
             .map(str::to_owned)
             .collect();
         if !whole.is_empty() && (rounds_over || whole.len() == view.sources.len()) {
-            self.whole = Some(whole);
+            let known = view.sources.iter().map(|source| (*source).to_owned());
+            self.whole = Some(Whole {
+                from: whole,
+                known: known.collect(),
+            });
             return None;
         }
         if rounds_over {
@@ -386,9 +408,12 @@ impl Core {
     /// Is there no reason yet not to ask this source for this extent?
     fn is_usable(&self, extent: Extent, source: &str) -> bool {
         let failed = self.failed.get(&extent);
-        !failed.is_some_and(|failed| failed.contains(source))
-            && !self.without_object.contains(source)
-            && !self.without_outboard.contains(source)
+        !failed.is_some_and(|failed| failed.contains(source)) && self.may_prove(source)
+    }
+
+    /// May it have the object and its outboard?
+    fn may_prove(&self, source: &str) -> bool {
+        !self.without_object.contains(source) && !self.without_outboard.contains(source)
     }
 }
 
@@ -531,6 +556,59 @@ mod tests {
             fetched(&core.handle(Event::Woken, &view(&present, &[]))),
             [0, 1, 2]
         );
+    }
+
+    #[test]
+    fn who_comes_to_light_with_an_outboard_spares_fetching_the_whole() {
+        let content = Content {
+            hash: ContentHash([1; 32]),
+            size: 3 * EXTENT_LEN,
+        };
+        let present = Present::new(content.layout().groups());
+        let viewer = [Cursor::new(70, u64::MAX)];
+        let failed = |source: &str, fault| Event::Failed {
+            extent: Extent(1),
+            source: source.into(),
+            fault,
+        };
+        let both = View {
+            sources: &["edge", "a"],
+            ..view(&present, &viewer)
+        };
+        let whole = Effect::FetchWhole {
+            sources: vec!["a".into()],
+        };
+        for (fault, in_the_end) in [(Fault::NoOutboard, 2), (Fault::Other, 1)] {
+            let mut core = Core::new(LIMITS, content, &present, present.clone(), 3);
+            core.handle(Event::Woken, &view(&present, &viewer));
+            let alone = failed("a", Fault::NoOutboard);
+            let effects = core.handle(alone, &view(&present, &viewer));
+            assert_eq!(effects, std::slice::from_ref(&whole));
+            let effects = core.handle(Event::Woken, &both);
+            let edge = |effect: &Effect| matches!(effect, Effect::Fetch { source, .. } if source == "edge");
+            assert!(
+                !effects.is_empty() && effects.iter().all(edge),
+                "{effects:?}"
+            );
+            // It cannot either: the whole after all, and the edge is not hoped for again.
+            let mut flying: Vec<u64> = fetched(&effects);
+            let mut last = Vec::new();
+            while let Some(extent) = flying.pop() {
+                let event = Event::Failed {
+                    extent: Extent(extent),
+                    source: "edge".into(),
+                    fault,
+                };
+                last = core.handle(event, &both);
+                flying.extend(fetched(&last));
+            }
+            let sources = match &last[..] {
+                [Effect::FetchWhole { sources }] => sources,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(sources.len(), in_the_end);
+            assert_eq!(core.handle(Event::Woken, &both), last);
+        }
     }
 
     #[test]

@@ -70,6 +70,8 @@ struct Running {
     saving: Option<BoxFuture<'static, ()>>,
     /// What the last source that failed did.
     last_failure: Arc<parking_lot::Mutex<Option<Arc<SourceError>>>>,
+    /// Has it been waited for what siblings say?
+    siblings_heard: bool,
 }
 
 impl Fill {
@@ -136,6 +138,7 @@ impl Running {
             verified: Arc::default(),
             saving: None,
             last_failure: Arc::default(),
+            siblings_heard: false,
             fill,
         }
     }
@@ -211,6 +214,9 @@ impl Running {
                 }
                 Effect::AskRoom { extents } => self.ask_room(extents),
                 Effect::NoRoom(so) => self.fill.object.say_no_room(so),
+                Effect::FetchWhole { .. } if self.hears_siblings().await => {
+                    return Box::pin(self.step(Event::Woken)).await;
+                }
                 Effect::FetchWhole { sources } => {
                     let such =
                         |client: &StorageClient| sources.iter().any(|at| at == client.root());
@@ -225,6 +231,18 @@ impl Running {
             }
         }
         None
+    }
+
+    /// Before the whole is fetched: an edge that has it has the outboard, too. True once, if there are edges to ask.
+    async fn hears_siblings(&mut self) -> bool {
+        let heard = std::mem::replace(&mut self.siblings_heard, true);
+        match &self.fill.fetching.siblings {
+            Some(siblings) if !heard => {
+                siblings.answers(self.fill.asset.id).await;
+                true
+            }
+            _ => false,
+        }
     }
 
     fn end(&self, end: End) -> Result<(), FillError> {

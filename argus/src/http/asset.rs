@@ -43,7 +43,7 @@ use crate::{
 };
 
 /// How long the keeper may take to answer. It waits for the disk at most.
-const KEEPER_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const KEEPER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the first bytes may take. Sources have their own, shorter, time-outs.
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(60);
 /// What `Retry-After` says when there is too much to do.
@@ -200,7 +200,7 @@ fn needs_bytes(request: &HttpRequest, asset: &Asset) -> bool {
 }
 
 /// How much of an asset the cache has. The cache is left as it is.
-async fn holding(state: &State, asset: &Asset) -> Result<Holding, ApiError> {
+pub(super) async fn holding(state: &State, asset: &Asset) -> Result<Holding, ApiError> {
     let question = Holds {
         content: asset.content,
     };

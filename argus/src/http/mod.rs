@@ -4,12 +4,14 @@
 //! - [`asset`]: `GET` and `HEAD /api/v1/assets/{id}`
 //! - [`growing`]: an asset that is being filled
 //! - [`hit`]: an asset that is there as a whole
+//! - [`outboard`]: `GET /api/v1/files/{id}/outboard`, for other edges
 //! - [`status`]: `/api/v1/status` and `/api/v1/buckets`
 
 pub mod admin;
 pub mod asset;
 pub mod growing;
 pub mod hit;
+pub mod outboard;
 pub mod status;
 
 use std::sync::Arc;
@@ -80,6 +82,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::method(actix_web::http::Method::OPTIONS).to(preflight))
                 .default_service(takes_only("GET, HEAD, OPTIONS")),
         )
+        .service(get_resource(shared::api::OUTBOARD_ROUTE).route(web::get().to(outboard::answer)))
         .service(get_resource(shared::api::STATUS_ROUTE).route(web::get().to(status::status)))
         .service(get_resource(shared::api::BUCKETS_ROUTE).route(web::get().to(status::buckets)))
         .configure(|config| openapi::routes(config, get_resource, DOCUMENT))

@@ -59,7 +59,11 @@ fn check_shape(document: &Value, schema: &Value, value: &Value, at: &str) {
 
 #[actix_web::test]
 async fn every_documented_answer_is_given() {
-    let objects = [(1, content(1, 1000)), (2, content(2, 1000))];
+    let objects = [
+        (1, content(1, 1000)),
+        (2, content(2, 1000)),
+        (4, content(4, 40_000)),
+    ];
     let origin = Origin::start(Manner::Honest, &objects);
     let setup = Setup::new(&[&origin], &objects);
     setup
@@ -70,13 +74,15 @@ async fn every_documented_answer_is_given() {
             state_bloat_bond: 0,
         })]);
     let edge = setup.start().await;
+    edge.get(4).await;
+    edge.until_hit(4).await;
     let etag = edge
         .ask("HEAD", 1, &[])
         .await
         .unwrap()
         .header("etag")
         .to_owned();
-    let asset = "/api/v1/assets/{id}";
+    let (asset, outboard) = ("/api/v1/assets/{id}", "/api/v1/files/{id}/outboard");
     type Call<'a> = (&'a str, &'a str, &'a str, &'a [(&'a str, &'a str)], u16);
     let (same, other) = ([("if-none-match", &*etag)], [("if-match", "\"x\"")]);
     let calls: Vec<Call<'_>> = vec![
@@ -99,6 +105,13 @@ async fn every_documented_answer_is_given() {
         ("HEAD", asset, "x", &[], 400),
         ("HEAD", asset, "9", &[], 404),
         ("HEAD", asset, "3", &[], 421),
+        ("GET", outboard, "4", &[], 200),
+        ("GET", outboard, "4", &[("range", "bytes=0-31")], 206),
+        ("GET", outboard, "x", &[], 400),
+        ("GET", outboard, "9", &[], 404),
+        ("GET", outboard, "4", &[("range", "bytes=9999-")], 416),
+        ("GET", outboard, "3", &[], 421),
+        ("GET", outboard, "2", &[], 504),
         ("GET", "/api/v1/status", "", &[], 200),
         ("GET", "/api/v1/buckets", "", &[], 200),
         ("GET", "/api/v1/openapi.json", "", &[], 200),
@@ -149,6 +162,7 @@ fn every_route_is_documented() {
     use shared::{api, serve::openapi};
     let routes = [
         api::ASSET_ROUTE,
+        api::OUTBOARD_ROUTE,
         api::STATUS_ROUTE,
         api::BUCKETS_ROUTE,
         openapi::DOCUMENT_ROUTE,
@@ -162,7 +176,7 @@ fn every_route_is_documented() {
     let code = include_str!("../../src/http/mod.rs");
     let named = code.matches("_ROUTE)").count();
     assert_eq!(
-        named, 3,
+        named, 4,
         "a route was added: document it, call it here, and name it above"
     );
 }

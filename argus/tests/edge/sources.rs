@@ -248,6 +248,41 @@ async fn what_a_sibling_has_comes_from_it() {
 }
 
 #[actix_web::test]
+async fn a_sibling_proves_what_no_storage_node_can() {
+    let bytes = content(1, 24 * MIB);
+    let objects = [(1, bytes.clone())];
+    let origin = Origin::start(Manner::WithoutOutboard, &objects);
+    let mut setup = Setup::new(&[&origin], &objects);
+    setup.stall_timeout = Duration::from_secs(20);
+    let sibling = sibling_of(&setup).await;
+    let edge = setup.start().await;
+    assert!(sibling.get(1).await.body == bytes);
+    sibling.until_hit(1).await;
+    let before = origin.data_bytes();
+    let got = edge.range(1, "bytes=20000000-20000099").await;
+    assert_eq!(got.status, 206, "{}", got.message());
+    assert!(got.body == bytes[20_000_000..20_000_100]);
+    edge.until_hit(1).await;
+    assert!(edge.get(1).await.body == bytes);
+    let (_, metrics) = edge.admin("/metrics").await;
+    let proof = "edge_origin_bytes_total{kind=\"outboard\"}";
+    let proof = metrics.lines().find_map(|line| line.strip_prefix(proof));
+    let proof: u64 = proof
+        .unwrap_or_else(|| panic!("{metrics}"))
+        .trim()
+        .parse()
+        .unwrap();
+    assert!(proof > 0, "nothing was proved on the way");
+    let again = origin.data_bytes() - before;
+    assert!(
+        again < bytes.len() as u64,
+        "{again} bytes came from the storage node"
+    );
+    edge.node.stop().await;
+    sibling.node.stop().await;
+}
+
+#[actix_web::test]
 async fn cold_siblings_ask_each_other_in_no_circle() {
     let bytes = content(1, MIB + 9);
     let objects = [(1, bytes.clone())];

@@ -334,14 +334,7 @@ impl StorageClient {
         object: ObjectId,
         range: Option<ByteRange>,
     ) -> Result<Download, FetchError> {
-        match self.role {
-            Role::Storage => self.get(&outboard_path(object), range).await,
-            Role::Edge => Err(FetchError::Status {
-                url: self.root.to_string(),
-                status: StatusCode::NOT_FOUND,
-                message: "edges give no outboards".to_owned(),
-            }),
-        }
+        self.get(&outboard_path(object), range).await
     }
 
     async fn get(&self, path: &str, range: Option<ByteRange>) -> Result<Download, FetchError> {

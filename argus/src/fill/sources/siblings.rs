@@ -11,12 +11,17 @@ use shared::{
     api::{HttpPool, StorageClient},
     ids::ObjectId,
 };
-use tokio::time::{Duration, Instant};
+use tokio::{
+    sync::Notify,
+    time::{Duration, Instant, timeout},
+};
 
 /// How long an answer is believed.
 const BELIEVED_FOR: Duration = Duration::from_secs(60);
 /// Objects of which it is remembered who has them.
 const OBJECTS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
+/// How long it is worth to wait for their answers: else the whole object comes before its first byte can be given.
+const ANSWERS_WAIT: Duration = Duration::from_secs(1);
 /// Siblings asked for one object.
 const ASKED_MAX: usize = 8;
 
@@ -25,12 +30,16 @@ const ASKED_MAX: usize = 8;
 pub struct Siblings {
     http: HttpPool,
     known: Arc<Mutex<LruCache<ObjectId, Known>>>,
+    /// Called when one has answered.
+    answered: Arc<Notify>,
 }
 
 /// What is known of one object.
 #[derive(Debug, Clone)]
 struct Known {
     asked: Instant,
+    /// How many have not answered yet.
+    open: usize,
     /// Roots of those that have it.
     held_by: Vec<String>,
 }
@@ -41,6 +50,7 @@ impl Siblings {
         Self {
             http,
             known: Arc::new(Mutex::new(LruCache::new(OBJECTS_MAX))),
+            answered: Arc::default(),
         }
     }
 
@@ -59,6 +69,7 @@ impl Siblings {
                 let edges = self.clients(endpoints());
                 let asked = Known {
                     asked: now,
+                    open: edges.len(),
                     held_by: Vec::new(),
                 };
                 known.put(object, asked);
@@ -68,6 +79,21 @@ impl Siblings {
         };
         drop(known);
         self.clients(held_by)
+    }
+
+    /// Waits until all that were asked for this object have answered, but not for long.
+    pub async fn answers(&self, object: ObjectId) {
+        let all = async {
+            loop {
+                let answered = self.answered.notified();
+                let known = self.known.lock().peek(&object).map(|known| known.open);
+                if known.is_none_or(|open| open == 0) {
+                    return;
+                }
+                answered.await;
+            }
+        };
+        let _late = timeout(ANSWERS_WAIT, all).await;
     }
 
     fn clients(&self, endpoints: Vec<String>) -> Vec<StorageClient> {
@@ -86,17 +112,19 @@ impl Siblings {
     }
 
     fn ask(&self, object: ObjectId, edge: StorageClient) {
-        let known = self.known.clone();
+        let (known, answered) = (self.known.clone(), self.answered.clone());
         tokio::spawn(async move {
-            match edge.has_cached(object).await {
-                Ok(false) => {}
-                Ok(true) => {
-                    if let Some(known) = known.lock().get_mut(&object) {
-                        known.held_by.push(edge.root().to_owned());
-                    }
+            let holds = edge.has_cached(object).await.unwrap_or_else(|error| {
+                tracing::debug!(%error, "a sibling does not say what it has");
+                false
+            });
+            if let Some(known) = known.lock().get_mut(&object) {
+                known.open = known.open.saturating_sub(1);
+                if holds {
+                    known.held_by.push(edge.root().to_owned());
                 }
-                Err(error) => tracing::debug!(%error, "a sibling does not say what it has"),
             }
+            answered.notify_waiters();
         });
     }
 }
