@@ -419,6 +419,9 @@ async fn open_disk(config: Config) -> Result<(Option<Signer>, Disk), StartError>
             cause,
         })?;
         let blobs = BlobStore::open_all(&config.places())?;
+        if !config.disk.direct_writes {
+            blobs.write_cached();
+        }
         let database = Database::open(&dir.join("index"))?;
         let identity = NodeIdentity::load_or_create(&dir.join("node.key"))?;
         Ok((

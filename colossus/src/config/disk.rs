@@ -27,6 +27,9 @@ pub struct DiskConfig {
     pub read_only: bool,
     /// How often free space is measured.
     pub check_interval: TimeSpan,
+    /// Write what comes after the first MiB of an object past the page cache, where the file system can: a
+    /// third less processor time. `false` for disks that are slow unless much is written at once.
+    pub direct_writes: bool,
 }
 
 impl Default for DiskConfig {
@@ -38,6 +41,7 @@ impl Default for DiskConfig {
             margin: Share::Bytes(ByteSize(128 << 20)),
             read_only: false,
             check_interval: TimeSpan::from_secs(5),
+            direct_writes: true,
         }
     }
 }

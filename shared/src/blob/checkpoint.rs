@@ -7,7 +7,6 @@
 
 use std::{io, os::unix::fs::FileExt, time::Duration};
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{BlobError, temp::TempFile};
@@ -54,12 +53,10 @@ impl Checkpoints {
         }
     }
 
-    /// These pieces were written, up to `position`; is a checkpoint due?
-    pub(super) fn see(&mut self, position: u64, pieces: &[Bytes]) -> bool {
+    /// These bytes were written, up to `position`; is a checkpoint due?
+    pub(super) fn see(&mut self, position: u64, bytes: &[u8]) -> bool {
         if let Some(trial) = &mut self.trial {
-            for piece in pieces {
-                (trial.observe)(piece);
-            }
+            (trial.observe)(bytes);
             return false;
         }
         position - self.durable >= CHECKPOINT_BYTES || self.at.elapsed() >= CHECKPOINT_INTERVAL

@@ -12,7 +12,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use rand::{Rng, rngs::StdRng};
 
@@ -202,8 +201,12 @@ impl Disk for CrashingDisk {
         })
     }
 
-    fn append(&self, file: &File, pieces: &[Bytes]) -> io::Result<()> {
-        self.step(|_| RealDisk.append(file, pieces))
+    fn append(&self, file: &File, bytes: &[u8]) -> io::Result<()> {
+        self.step(|_| RealDisk.append(file, bytes))
+    }
+
+    fn append_direct(&self, file: &File, pages: &[u8]) -> io::Result<()> {
+        self.step(|_| RealDisk.append_direct(file, pages))
     }
 
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {

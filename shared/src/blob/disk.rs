@@ -3,21 +3,26 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, IoSlice, Write},
+    io::{self, Write},
     os::unix::fs::FileExt,
     path::Path,
 };
 
-use bytes::Bytes;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use super::Space;
+use super::{Space, block::ALIGN};
 
 /// What changes the disk, and what finds files. Called on the blocking pool only.
 pub trait Disk: Send + Sync + 'static {
     /// Create a new file, to be read and written. It must not exist.
     fn create(&self, path: &Path) -> io::Result<File>;
-    /// Write all pieces behind what was appended before.
-    fn append(&self, file: &File, pieces: &[Bytes]) -> io::Result<()>;
+    /// Write bytes behind what was appended before.
+    fn append(&self, file: &File, bytes: &[u8]) -> io::Result<()>;
+    /// The same with whole pages at a page of the file, which begin at a page of memory: past the page cache,
+    /// where the file system can do that.
+    fn append_direct(&self, file: &File, pages: &[u8]) -> io::Result<()> {
+        self.append(file, pages)
+    }
     /// Write all bytes at an offset.
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Make a file's content and length durable.
@@ -51,19 +56,20 @@ impl Disk for RealDisk {
             .open(path)
     }
 
-    fn append(&self, mut file: &File, pieces: &[Bytes]) -> io::Result<()> {
-        let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-        let mut rest = &mut slices[..];
-        IoSlice::advance_slices(&mut rest, 0); // drops empty pieces at the front
-        while !rest.is_empty() {
-            match file.write_vectored(rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => IoSlice::advance_slices(&mut rest, written),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+    fn append(&self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(bytes)
+    }
+
+    fn append_direct(&self, file: &File, pages: &[u8]) -> io::Result<()> {
+        let flags = fcntl_getfl(file)?;
+        if fcntl_setfl(file, flags | OFlags::DIRECT).is_err() {
+            // A file system without it, such as one in memory.
+            return self.append(file, pages);
         }
-        Ok(())
+        let written = write_pages(file, pages);
+        // Whoever shares the handle reads and writes as ever.
+        fcntl_setfl(file, flags)?;
+        self.append(file, &pages[written?..])
     }
 
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -87,17 +93,42 @@ impl Disk for RealDisk {
     }
 }
 
+/// Writes as much as can be written past the page cache, and says how much that is.
+fn write_pages(mut file: &File, pages: &[u8]) -> io::Result<usize> {
+    let mut written = 0;
+    while written < pages.len() {
+        match file.write(&pages[written..]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                written += count;
+                if !count.is_multiple_of(ALIGN) {
+                    break;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // This one asks for other multiples.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(written)
+}
+
 #[cfg(test)]
 pub(super) mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use parking_lot::Mutex;
 
-    use super::*;
+    use super::{super::block::Block, *};
 
     /// The file system, of which one operation fails.
     #[derive(Default)]
     pub(in super::super) struct FailingDisk {
         /// Operations until the failure, and its kind.
         failure: Mutex<Option<(usize, io::ErrorKind)>>,
+        /// Bytes that went past the page cache.
+        pub(in super::super) direct_bytes: AtomicU64,
     }
 
     impl FailingDisk {
@@ -123,8 +154,14 @@ pub(super) mod tests {
         fn create(&self, path: &Path) -> io::Result<File> {
             self.step().and_then(|()| RealDisk.create(path))
         }
-        fn append(&self, file: &File, pieces: &[Bytes]) -> io::Result<()> {
-            self.step().and_then(|()| RealDisk.append(file, pieces))
+        fn append(&self, file: &File, bytes: &[u8]) -> io::Result<()> {
+            self.step().and_then(|()| RealDisk.append(file, bytes))
+        }
+        fn append_direct(&self, file: &File, pages: &[u8]) -> io::Result<()> {
+            self.direct_bytes
+                .fetch_add(pages.len() as u64, Ordering::Relaxed);
+            self.step()
+                .and_then(|()| RealDisk.append_direct(file, pages))
         }
         fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
             self.step()
@@ -145,18 +182,26 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn pieces_are_appended_whole_and_in_order() {
+    fn what_goes_past_the_page_cache_and_what_does_not_make_one_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         let file = RealDisk.create(&path).unwrap();
-        // More pieces than one system call takes, some of them empty.
-        let pieces: Vec<Bytes> = (0..5000u32)
-            .map(|n| vec![n as u8; (n % 7) as usize].into())
-            .collect();
-        RealDisk.append(&file, &pieces).unwrap();
-        RealDisk.append(&file, &[Bytes::new()]).unwrap();
-        RealDisk.append(&file, &[]).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), pieces.concat());
+        let bytes: Vec<u8> = (0..5 * ALIGN + 17).map(|n| (n / 3) as u8).collect();
+        let mut block = Block::with_capacity(bytes.len());
+        let mut expected = Vec::new();
+        for pages in [1, 2, 5] {
+            block.clear();
+            block.take(&bytes, pages * ALIGN);
+            RealDisk.append_direct(&file, block.bytes()).unwrap();
+            expected.extend_from_slice(block.bytes());
+        }
+        RealDisk.append(&file, &bytes).unwrap();
+        expected.extend_from_slice(&bytes);
+        // Memory that is not where it should be: written nevertheless.
+        RealDisk.append_direct(&file, &bytes[1..=ALIGN]).unwrap();
+        expected.extend_from_slice(&bytes[1..=ALIGN]);
+        assert_eq!(fs::read(&path).unwrap(), expected);
+        assert!(!fcntl_getfl(&file).unwrap().contains(OFlags::DIRECT));
         assert!(
             RealDisk.create(&path).is_err(),
             "an existing file is never opened"

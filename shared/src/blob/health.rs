@@ -12,7 +12,6 @@ use std::{
     },
 };
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 use tokio::time::{Duration, Instant};
@@ -217,8 +216,12 @@ impl Disk for Watched {
         self.heard(self.disk.create(path))
     }
 
-    fn append(&self, file: &File, pieces: &[Bytes]) -> io::Result<()> {
-        self.heard(self.disk.append(file, pieces))
+    fn append(&self, file: &File, bytes: &[u8]) -> io::Result<()> {
+        self.heard(self.disk.append(file, bytes))
+    }
+
+    fn append_direct(&self, file: &File, pages: &[u8]) -> io::Result<()> {
+        self.heard(self.disk.append_direct(file, pages))
     }
 
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -50,6 +50,7 @@
 //! its name. `Partial → Verified → Stored` are types, so nothing unverified can be given a name.
 //! Files are the truth; any index over them can be rebuilt by [`BlobStore::list`].
 
+mod block;
 pub mod checkpoint;
 pub mod crashing;
 mod dirs;

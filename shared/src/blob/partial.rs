@@ -48,9 +48,9 @@ impl Partial {
     pub async fn finish(self) -> Result<Verified, BlobError> {
         let Self { store, pipeline } = self;
         let (hash, size) = (pipeline.hash(), pipeline.size());
-        let (mut writer, pieces) = pipeline.close().await?;
+        let (mut writer, last) = pipeline.close().await?;
         let finish = move || {
-            writer.write(&pieces)?;
+            writer.write(last.bytes())?;
             writer.finish(hash)
         };
         let files = store.on_pool(hash, finish).await?;

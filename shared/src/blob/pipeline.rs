@@ -1,21 +1,21 @@
-//! [`Pipeline`]: pieces from the network gathered into batches, which threads of the blocking pool
-//! write and hash one after the other.
+//! [`Pipeline`]: pieces from the network gathered into blocks, which threads of the blocking pool hash and
+//! write one after the other.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::{
     BlobError, BlobStore,
+    block::Block,
     temp::{Writer, drop_on_pool},
 };
 use crate::hash::ContentHash;
 
-/// Network pieces are gathered to this many bytes before a thread of the blocking pool writes and
-/// hashes them. A pipeline holds at most two such batches: one being gathered, one being written.
-const BATCH_BYTES: usize = 256 * 1024;
-
-/// Pieces smaller than this are copied together, so that a batch has few of them.
-const SMALL_PIECE_BYTES: usize = 4096;
+/// Pieces from the network are copied together to blocks that end at multiples of this; a thread of the
+/// blocking pool writes and hashes one at a time. A pipeline has at most two: one that is gathered, one
+/// that is written. The copy lets the piece's own memory go at once, and the block may go past the
+/// page cache.
+pub(super) const BLOCK_BYTES: usize = 512 * 1024;
 
 /// One object on its way to the disk.
 pub(super) struct Pipeline {
@@ -23,46 +23,15 @@ pub(super) struct Pipeline {
     hash: ContentHash,
     size: u64,
     accepted: u64,
-    batch: Batch,
+    block: Block,
     state: State,
 }
 
 enum State {
-    Idle(Box<Writer>),
-    Writing(JoinHandle<Result<Box<Writer>, BlobError>>),
+    /// The block is the one that was written last.
+    Idle(Box<Writer>, Block),
+    Writing(JoinHandle<Result<(Box<Writer>, Block), BlobError>>),
     BrokenOff,
-}
-
-/// Pieces gathered for one write.
-#[derive(Default)]
-struct Batch {
-    pieces: Vec<Bytes>,
-    small: BytesMut,
-    len: usize,
-}
-
-impl Batch {
-    fn push(&mut self, piece: Bytes) {
-        self.len += piece.len();
-        if piece.len() < SMALL_PIECE_BYTES {
-            self.small.extend_from_slice(&piece);
-        } else {
-            self.close_small();
-            self.pieces.push(piece);
-        }
-    }
-
-    fn close_small(&mut self) {
-        if !self.small.is_empty() {
-            self.pieces.push(self.small.split().freeze());
-        }
-    }
-
-    fn take(&mut self) -> Vec<Bytes> {
-        self.close_small();
-        self.len = 0;
-        std::mem::take(&mut self.pieces)
-    }
 }
 
 impl Pipeline {
@@ -73,8 +42,8 @@ impl Pipeline {
             hash,
             size,
             accepted: writer.position(),
-            batch: Batch::default(),
-            state: State::Idle(Box::new(writer)),
+            block: Block::default(),
+            state: State::Idle(Box::new(writer), Block::default()),
         }
     }
 
@@ -93,25 +62,40 @@ impl Pipeline {
         self.accepted
     }
 
-    /// Take the next bytes. Returns at once while a batch is gathered, else when the batch before
+    /// Take the next bytes. Returns at once while a block is gathered, else when the block before
     /// has been written. Bytes past the object's size are refused, and none of `bytes` is taken.
     pub(super) async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError> {
         if bytes.len() as u64 > self.size - self.accepted {
             return Err(BlobError::TooLong { limit: self.size });
         }
-        if self.batch.len >= BATCH_BYTES {
+        let mut left = &bytes[..];
+        while !left.is_empty() {
+            let len_max = self.block_len_max();
+            if self.block.len() >= len_max {
+                self.run(|_| Ok(())).await?;
+                continue;
+            }
+            if self.block.is_empty() && self.block.capacity() < len_max {
+                self.block = Block::with_capacity(len_max);
+            }
+            let taken = self.block.take(left, len_max);
+            self.accepted += taken as u64;
+            left = &left[taken..];
+        }
+        if self.block.len() >= self.block_len_max() {
             self.run(|_| Ok(())).await?;
         }
-        self.accepted += bytes.len() as u64;
-        self.batch.push(bytes);
-        if self.batch.len >= BATCH_BYTES {
-            self.run(|_| Ok(())).await
-        } else {
-            Ok(())
-        }
+        Ok(())
     }
 
-    /// Hand the batch to the blocking pool, and `then` the writer to some more work. Returns when
+    /// How long the block becomes: up to the next multiple of [`BLOCK_BYTES`], or to the object's end.
+    fn block_len_max(&self) -> usize {
+        let start = self.accepted - self.block.len() as u64;
+        let len = BLOCK_BYTES as u64 - start % BLOCK_BYTES as u64;
+        len.min(self.size - start) as usize
+    }
+
+    /// Hand the block to the blocking pool, and `then` the writer to some more work. Returns when
     /// that has begun: see [`settle`](Self::settle).
     pub(super) async fn run(
         &mut self,
@@ -119,16 +103,17 @@ impl Pipeline {
     ) -> Result<(), BlobError> {
         self.settle().await?;
         match std::mem::replace(&mut self.state, State::BrokenOff) {
-            State::Idle(mut writer) => {
-                let pieces = self.batch.take();
+            State::Idle(mut writer, next) => {
+                let mut block = std::mem::replace(&mut self.block, next);
                 let store = self.store.clone();
                 self.state = State::Writing(tokio::task::spawn_blocking(move || {
-                    if !pieces.is_empty() {
+                    if !block.is_empty() {
                         store.check_writable()?;
-                        writer.write(&pieces)?;
+                        writer.write(block.bytes())?;
+                        block.clear();
                     }
                     then(&mut writer)?;
-                    Ok(writer)
+                    Ok((writer, block))
                 }));
                 Ok(())
             }
@@ -141,15 +126,16 @@ impl Pipeline {
         if let State::Writing(work) = &mut self.state {
             let result = work.await;
             self.state = State::BrokenOff;
-            let writer = result.map_err(|_| BlobError::BrokenOff { hash: self.hash })??;
-            self.accepted = writer.position() + self.batch.len as u64;
-            self.state = State::Idle(writer);
+            let (writer, written) =
+                result.map_err(|_| BlobError::BrokenOff { hash: self.hash })??;
+            self.accepted = writer.position() + self.block.len() as u64;
+            self.state = State::Idle(writer, written);
         }
         Ok(())
     }
 
     /// The writer and what is still to be written, when all bytes have come.
-    pub(super) async fn close(mut self) -> Result<(Box<Writer>, Vec<Bytes>), BlobError> {
+    pub(super) async fn close(mut self) -> Result<(Box<Writer>, Block), BlobError> {
         if self.accepted != self.size {
             return Err(BlobError::TooShort {
                 size: self.size,
@@ -158,7 +144,7 @@ impl Pipeline {
         }
         self.settle().await?;
         match std::mem::replace(&mut self.state, State::BrokenOff) {
-            State::Idle(writer) => Ok((writer, self.batch.take())),
+            State::Idle(writer, _) => Ok((writer, std::mem::take(&mut self.block))),
             State::Writing(_) | State::BrokenOff => Err(BlobError::BrokenOff { hash: self.hash }),
         }
     }
@@ -167,7 +153,7 @@ impl Pipeline {
 impl Drop for Pipeline {
     fn drop(&mut self) {
         // Work under way drops its writer itself, on the pool, when nobody waits for it.
-        if let State::Idle(writer) = std::mem::replace(&mut self.state, State::BrokenOff) {
+        if let State::Idle(writer, _) = std::mem::replace(&mut self.state, State::BrokenOff) {
             drop_on_pool(writer);
         }
     }

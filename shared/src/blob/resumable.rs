@@ -365,9 +365,9 @@ impl Resumable {
             store, pipeline, ..
         } = self;
         let (hash, size) = (pipeline.hash(), pipeline.size());
-        let (mut writer, pieces) = pipeline.close().await?;
+        let (mut writer, last) = pipeline.close().await?;
         let finish = move || {
-            writer.write(&pieces)?;
+            writer.write(last.bytes())?;
             writer.finish(hash)
         };
         let files = store.on_pool(hash, finish).await?;

@@ -379,6 +379,12 @@ impl BlobStore {
         }
     }
 
+    /// From now on whole objects are written through the page cache. If nobody says so they go past it but for
+    /// their first MiB, where the file system can do that.
+    pub fn write_cached(&self) {
+        self.inner.volumes.iter().for_each(|it| it.write_cached());
+    }
+
     /// From now on nothing is written, or all is again: what is on its way in ends with
     /// [`BlobError::ReadOnly`], and nothing is mended. Objects complete by then are still committed;
     /// reading and removing go on.

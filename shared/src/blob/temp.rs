@@ -7,10 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
-
 use super::{
     BlobError,
+    block::ALIGN,
     checkpoint::{Checkpoints, Observer},
     dirs::Dirs,
     disk::Disk,
@@ -25,6 +24,10 @@ use crate::{
 /// Group CVs are written to the outboard file when this many bytes have come together: 64 KiB stand
 /// for 32 MiB of data.
 const OUTBOARD_WRITE_BYTES: usize = 64 * 1024;
+
+/// The beginning of an object is written through the page cache: its media type is read from it in a moment,
+/// and small objects are sent to other nodes at once. The rest goes past it.
+const CACHED_BYTES: u64 = 1 << 20;
 
 /// A file that has not its final name yet. Removed when dropped, unless it was given that name or is
 /// kept; a drop touches the disk, so let it happen on the blocking pool (see [`drop_on_pool`]).
@@ -102,10 +105,24 @@ impl TempFile {
             .map_err(|error| self.error("seek in", error))
     }
 
-    fn append(&self, pieces: &[Bytes]) -> Result<(), BlobError> {
-        self.disk
-            .append(&self.file, pieces)
-            .map_err(|error| self.error("write", error))
+    /// Appends bytes, past the page cache as far as they are whole pages if `direct` says so: then they
+    /// begin at a page of the file, and in memory as a [`Block`](super::block::Block) does.
+    fn append(&self, bytes: &[u8], direct: bool) -> Result<(), BlobError> {
+        let pages = if direct {
+            bytes.len() / ALIGN * ALIGN
+        } else {
+            0
+        };
+        let (pages, rest) = bytes.split_at(pages);
+        let appended = match pages.is_empty() {
+            true => Ok(()),
+            false => self.disk.append_direct(&self.file, pages),
+        };
+        let appended = appended.and_then(|()| match rest.is_empty() {
+            true => Ok(()),
+            false => self.disk.append(&self.file, rest),
+        });
+        appended.map_err(|error| self.error("write", error))
     }
 
     pub(super) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), BlobError> {
@@ -216,20 +233,24 @@ impl Writer {
         self.builder.position()
     }
 
-    pub(super) fn write(&mut self, pieces: &[Bytes]) -> Result<(), BlobError> {
-        if !pieces.is_empty() {
-            self.volume.check_writable()?;
+    /// Appends a block.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
+        if bytes.is_empty() {
+            return Ok(());
         }
+        self.volume.check_writable()?;
         let limit = self.builder.layout().size();
-        for piece in pieces {
-            self.builder
-                .update(piece)
-                .map_err(|_| BlobError::TooLong { limit })?;
-        }
-        self.data.append(pieces)?;
+        let start = self.builder.position();
+        self.builder
+            .update(bytes)
+            .map_err(|_| BlobError::TooLong { limit })?;
+        let direct = start >= CACHED_BYTES
+            && start.is_multiple_of(ALIGN as u64)
+            && !self.volume.is_written_cached();
+        self.data.append(bytes, direct)?;
         let position = self.builder.position();
         if let Some(checkpoints) = &mut self.checkpoints {
-            if checkpoints.see(position, pieces) {
+            if checkpoints.see(position, bytes) {
                 self.checkpoint()?;
             }
         } else if self.builder.group_cvs_len() >= OUTBOARD_WRITE_BYTES {

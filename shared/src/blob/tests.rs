@@ -1,6 +1,10 @@
 //! What the blob store promises when nothing crashes, and when the disk refuses.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use bytes::Bytes;
 
@@ -73,6 +77,32 @@ async fn assert_no_temp_files(dir: &Path) {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     panic!("temp files are left");
+}
+
+#[tokio::test]
+async fn what_follows_the_first_mebibyte_goes_past_the_page_cache_in_whole_pages() {
+    const MIB: u64 = 1 << 20;
+    for (size, direct) in [
+        (MIB, 0),
+        (MIB + 4095, 0),
+        (MIB + 4096, 4096),
+        (3 * MIB + 5, 2 * MIB),
+    ] {
+        for piece in [7_000, 65_536, 900_000] {
+            for cached in [false, true] {
+                let dir = tempfile::tempdir().unwrap();
+                let disk = Arc::new(FailingDisk::default());
+                let blobs = BlobStore::open_on(dir.path(), disk.clone()).unwrap();
+                if cached {
+                    blobs.write_cached();
+                }
+                let stored = store(&blobs, &data(size as usize), piece).await.unwrap();
+                assert_whole(&stored);
+                let went = disk.direct_bytes.load(Ordering::Relaxed);
+                assert_eq!(went, if cached { 0 } else { direct }, "{size} by {piece}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -49,6 +49,8 @@ pub(super) struct Volume {
     promised: Arc<AtomicU64>,
     /// New objects leave so many bytes free, if another directory has more room.
     floor: AtomicU64,
+    /// New objects are written through the page cache as a whole.
+    is_cached: AtomicBool,
     /// How often something could not be had because this directory was out.
     unavailable: AtomicU64,
     /// Held while somebody looks: a device that hangs must not gather threads.
@@ -114,6 +116,7 @@ impl Volume {
             lock: Mutex::new(None),
             promised: Arc::default(),
             floor: AtomicU64::new(0),
+            is_cached: AtomicBool::new(false),
             unavailable: AtomicU64::new(0),
             looking: Mutex::new(()),
         }
@@ -173,6 +176,14 @@ impl Volume {
 
     pub(super) fn set_floor(&self, bytes: u64) {
         self.floor.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn write_cached(&self) {
+        self.is_cached.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_written_cached(&self) -> bool {
+        self.is_cached.load(Ordering::Relaxed)
     }
 
     /// Looks how the directory is, measures its room, and opens it if it is back. If somebody is

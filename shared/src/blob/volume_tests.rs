@@ -9,7 +9,6 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 
@@ -62,9 +61,13 @@ impl Disk for FaultyDisk {
     fn create(&self, path: &Path) -> io::Result<File> {
         self.check(path, true).and_then(|()| RealDisk.create(path))
     }
-    fn append(&self, file: &File, pieces: &[Bytes]) -> io::Result<()> {
+    fn append(&self, file: &File, bytes: &[u8]) -> io::Result<()> {
         self.check_file(file)
-            .and_then(|()| RealDisk.append(file, pieces))
+            .and_then(|()| RealDisk.append(file, bytes))
+    }
+    fn append_direct(&self, file: &File, pages: &[u8]) -> io::Result<()> {
+        self.check_file(file)
+            .and_then(|()| RealDisk.append_direct(file, pages))
     }
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.check_file(file)
