@@ -82,7 +82,8 @@ impl Pipeline {
             self.accepted += taken as u64;
             left = &left[taken..];
         }
-        if self.block.len() >= self.block_len_max() {
+        // The last block is written with what comes at the end of the object.
+        if self.accepted < self.size && self.block.len() >= self.block_len_max() {
             self.run(|_| Ok(())).await?;
         }
         Ok(())
