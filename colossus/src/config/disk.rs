@@ -28,7 +28,7 @@ pub struct DiskConfig {
     /// How often free space is measured.
     pub check_interval: TimeSpan,
     /// Write what comes after the first MiB of an object past the page cache, where the file system can: a
-    /// third less processor time. `false` for disks that are slow unless much is written at once.
+    /// fifth less processor time for large ones. `false` for disks that are slow unless much is written at once.
     pub direct_writes: bool,
 }
 

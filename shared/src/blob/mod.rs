@@ -9,6 +9,7 @@
 //! | [`registry`] | [`Registry`]: the markers in the directories, and the list of them |
 //! | [`health`] | [`Condition`]: how one directory is |
 //! | [`partial`] | [`Partial`] and [`Verified`]: an object on its way in |
+//! | `pipeline`, `block` | its pieces gathered and written, what is large past the page cache |
 //! | [`sparse`] | [`Sparse`]: an object on its way in by verified groups, over restarts |
 //! | [`resumable`] | [`Resumable`]: an object on its way in that survives a restart |
 //! | [`checkpoint`] | what of it is durable, and how that is found after a crash |
