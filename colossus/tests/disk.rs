@@ -192,6 +192,14 @@ impl Drop for Mount {
 
 const MIB: u64 = 1 << 20;
 
+/// Objects lie there; so much stays free, and 8 MiB whatever comes.
+fn objects_on(mount: &Mount, low_bytes: u64, config: &mut Config) {
+    config.disk.dirs = vec![mount.0.clone()];
+    config.disk.low = Share::Bytes(ByteSize(low_bytes));
+    config.disk.critical = Share::Bytes(ByteSize(8 * MIB));
+    config.disk.margin = Share::Bytes(ByteSize(MIB));
+}
+
 /// Waits until all that is missing waits for room; says how little was free meanwhile.
 async fn free_bytes_min_until_waiting(node: &TestNode, at_least: u64) -> u64 {
     let blobs = node.node.node().holdings.blobs().clone();
@@ -215,10 +223,7 @@ async fn fetches_leave_what_the_marks_say_however_much_is_offered() {
     };
     let chain = chain(2);
     let small = |config: &mut Config| {
-        config.disk.dirs = vec![mount.0.clone()];
-        config.disk.low = Share::Bytes(ByteSize(24 * MIB));
-        config.disk.critical = Share::Bytes(ByteSize(8 * MIB));
-        config.disk.margin = Share::Bytes(ByteSize(MIB));
+        objects_on(&mount, 24 * MIB, config);
         // So rarely that measuring alone would come too late.
         config.disk.check_interval = TimeSpan(Duration::from_secs(2));
         config.replicate.whole_max = ByteSize(4 * MIB);
@@ -289,10 +294,7 @@ async fn repairs_leave_what_the_critical_mark_says() {
     };
     let chain = chain(2);
     let small = |config: &mut Config| {
-        config.disk.dirs = vec![mount.0.clone()];
-        config.disk.low = Share::Bytes(ByteSize(8 * MIB));
-        config.disk.critical = Share::Bytes(ByteSize(8 * MIB));
-        config.disk.margin = Share::Bytes(ByteSize(MIB));
+        objects_on(&mount, 8 * MIB, config);
         // So rarely that measuring alone would come too late.
         config.disk.check_interval = TimeSpan(Duration::from_secs(2));
         config.scrub.retry_delay = TimeSpan(Duration::from_millis(50));
@@ -341,10 +343,7 @@ async fn a_part_makes_room_for_the_whole_when_nobody_gives_the_rest() {
     };
     let chain = chain(2);
     let small = |config: &mut Config| {
-        config.disk.dirs = vec![mount.0.clone()];
-        config.disk.low = Share::Bytes(ByteSize(24 * MIB));
-        config.disk.critical = Share::Bytes(ByteSize(8 * MIB));
-        config.disk.margin = Share::Bytes(ByteSize(MIB));
+        objects_on(&mount, 24 * MIB, config);
         config.replicate.whole_max = ByteSize(4 * MIB);
     };
     let two = TestNode::start(&chain, 2, |_| {}).await;
