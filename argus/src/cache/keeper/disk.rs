@@ -20,7 +20,7 @@ use crate::{
 
 /// Objects of a turn whose room is freed beside, at most: each of them is an open file. The room of others is freed in
 /// the turn.
-const LEAVING_MAX: usize = 16;
+const LEAVING_OF_TURN_MAX: usize = 16;
 
 /// Room to be given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +104,7 @@ pub(super) async fn turn<D: Disk>(disk: Arc<D>, jobs: Vec<Free>) -> Vec<(Free, D
                 Free::Trim { content, from, .. } => disk.trim(&content, from),
             });
             match left {
-                Ok(left) if leaving.len() < LEAVING_MAX => leaving.push((job, left)),
+                Ok(left) if leaving.len() < LEAVING_OF_TURN_MAX => leaving.push((job, left)),
                 Ok(left) => drop(left),
                 Err(error) => tracing::error!(%error, "room in the cache cannot be given back"),
             }
@@ -203,6 +203,6 @@ mod tests {
         let error = error.to_string();
         assert!(error.contains("haunted") && error.contains(&content(13).to_string()));
         let many = turn(disk, vec![Free::Remove(content(4)); 1_000]).await;
-        assert_eq!(many.len(), LEAVING_MAX);
+        assert_eq!(many.len(), LEAVING_OF_TURN_MAX);
     }
 }
