@@ -182,9 +182,12 @@ pub struct CacheConfig {
     pub object_max: Option<ByteSize>,
     /// What makes room first, as in docs/cache-policies.md: lru, s3-fifo, sieve, w-tinylfu, gdsf, lfu-da.
     pub policy: Kind,
-    /// Bytes of each newly accepted object that are fetched before anybody asks for them, from its start, in
-    /// whole extents of 1 MiB, as far as there is free room; 0: none.
+    /// Bytes of an object that are fetched before anybody asks for them, from its start, in whole extents of
+    /// 1 MiB: of each that is newly accepted, and of others of bags that viewers ask for; 0: none.
     pub prefetch: ByteSize,
+    /// Newest objects of a bag that viewers ask for of which the beginnings are fetched so; 0: only what is
+    /// newly accepted.
+    pub prefetch_of_bag: usize,
     /// Objects of which the beginning is being fetched so at once.
     pub prefetch_at_once: usize,
     /// Least time between the starts of two of them.
@@ -209,6 +212,7 @@ impl Default for CacheConfig {
             object_max: None,
             policy: Kind::Lru,
             prefetch: ByteSize(0),
+            prefetch_of_bag: 8,
             prefetch_at_once: 2,
             prefetch_every: TimeSpan(std::time::Duration::from_millis(100)),
             open_files_max: 512,
@@ -221,7 +225,7 @@ impl Default for CacheConfig {
 }
 
 impl CacheConfig {
-    /// Extents of each newly accepted object that are fetched before anybody asks.
+    /// Extents of an object that are fetched before anybody asks.
     pub fn prefetch_extents(&self) -> u64 {
         self.prefetch.0.div_ceil(EXTENT_LEN)
     }

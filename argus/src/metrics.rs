@@ -43,7 +43,7 @@ impl CacheResult {
     }
 }
 
-/// What became of the beginning of a newly accepted object.
+/// What became of a beginning that was wanted before anybody asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PrefetchResult {
     /// It is here.
@@ -115,7 +115,7 @@ pub struct Metrics {
     pub fills_in_progress: IntGauge,
     /// Fills ended, by outcome.
     pub fills: IntCounterVec,
-    /// Beginnings of newly accepted objects, by what became of them.
+    /// Beginnings wanted before anybody asked, by what became of them.
     prefetches: IntCounterVec,
     /// Bytes received from sources, by kind.
     pub origin_bytes: IntCounterVec,
@@ -193,7 +193,7 @@ impl Metrics {
             )?,
             prefetches: counters(
                 "edge_prefetches_total",
-                "Beginnings of newly accepted objects",
+                "Beginnings wanted before anybody asked",
                 "result",
                 &PrefetchResult::ALL.map(PrefetchResult::word),
             )?,
@@ -225,12 +225,12 @@ impl Metrics {
                 "edge_messages_dropped_total",
                 "Messages dropped at a full mailbox",
                 "message",
-                &["room", "touched", "purge"],
+                &["room", "touched", "asked", "purge"],
             )?,
         })
     }
 
-    /// Counts a beginning of a newly accepted object.
+    /// Counts a beginning that was wanted before anybody asked.
     pub fn prefetch(&self, result: PrefetchResult) {
         self.prefetches.with_label_values(&[result.word()]).inc();
     }
@@ -255,7 +255,7 @@ mod tests {
             count.sum::<usize>()
         };
         let before = series();
-        assert_eq!(before, 12 + 6 + 5 + 7 + 2 + 5 + 2 + 2 + 3);
+        assert_eq!(before, 12 + 6 + 5 + 7 + 2 + 5 + 2 + 2 + 4);
         for result in PrefetchResult::ALL {
             metrics.prefetch(result);
         }

@@ -41,6 +41,9 @@ use crate::{
     prefetch,
 };
 
+/// Share of the cache that is made room for what nobody has asked for yet: one in so many.
+const AHEAD_SHARE: u64 = 20;
+
 /// The node cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -110,6 +113,7 @@ impl Node {
         let limits = Limits {
             bytes_max: config.cache.limit.0,
             object_bytes_max: config.object_max(),
+            ahead_bytes_max: config.cache.limit.0 / AHEAD_SHARE,
             fills_max: config.fill.fills_max,
             open_max: config.cache.open_files_max,
             policy: config.cache.policy,
@@ -124,13 +128,18 @@ impl Node {
         )
         .start();
         let (purge, purge_unwanted) = (keeper.clone().recipient(), keeper.clone().recipient());
-        let new = prefetch::start(&config.cache, keeper.clone(), metrics.clone());
+        let prefetch = prefetch::start(
+            &config.cache,
+            catalog.clone(),
+            keeper.clone(),
+            metrics.clone(),
+        );
         let following = tokio::spawn(follow(
             catalog.clone(),
             follower,
             purge,
             purge_unwanted,
-            new,
+            prefetch.clone(),
             metrics.clone(),
         ));
 
@@ -141,6 +150,7 @@ impl Node {
             ram: RamTier::new(ram_limit, ram_object_max, metrics.clone()),
             pages: PagesLimit::new(config.cache.mapped_limit.0, metrics.mapped_bytes.clone()),
             keeper: keeper.clone(),
+            prefetch,
             fetching,
             pass_through: Arc::new(Semaphore::new(config.fill.pass_through_max)),
             metrics,

@@ -8,7 +8,7 @@ use super::Catalog;
 use crate::{
     cache::keeper::{Purge, PurgeUnwanted},
     metrics::Metrics,
-    prefetch::NewAssets,
+    prefetch::Prefetch,
 };
 
 /// Runs until the follower ends, which is an error: a node that no longer follows the chain serves
@@ -18,7 +18,7 @@ pub async fn follow(
     mut follower: Follower,
     purge: Recipient<Purge>,
     purge_unwanted: Recipient<PurgeUnwanted>,
-    new: Option<NewAssets>,
+    prefetch: Option<Prefetch>,
     metrics: Metrics,
 ) {
     while let Some(update) = follower.next().await {
@@ -35,10 +35,10 @@ pub async fn follow(
                     let mut assets = catalog.assets.write();
                     assets.update(&catalog.scope.read(), &catalog.directory(), &changes)
                 };
-                if let Some(new) = &new {
+                if let Some(prefetch) = &prefetch {
                     let accepted = changes.objects_accepted.iter();
                     let here = accepted.filter_map(|id| catalog.asset(*id));
-                    here.for_each(|asset| new.accepted(asset));
+                    here.for_each(|asset| prefetch.accepted(asset));
                 }
                 for content in released {
                     if purge.send(Purge { content }).await.is_err() {

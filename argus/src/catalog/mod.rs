@@ -85,6 +85,16 @@ impl Catalog {
         self.assets.read().get(id)
     }
 
+    /// The newest objects of a bag that are served here, of its `count` newest, ascending by id.
+    pub fn newest_of(&self, bag: BagId, count: usize) -> Vec<Asset> {
+        let directory = self.directory.read();
+        let ids = directory.newest_objects_of(bag, count).map(|it| it.id);
+        let ids: Vec<ObjectId> = ids.collect();
+        drop(directory);
+        let assets = self.assets.read();
+        ids.into_iter().filter_map(|id| assets.get(id)).collect()
+    }
+
     /// The storage nodes that must hold the objects of a bag and tell where they listen.
     pub fn holders(&self, bag: BagId) -> Vec<Holder> {
         let nodes = self.directory.read().storage_nodes_of(bag);

@@ -55,7 +55,6 @@ enum Happening {
     Look,
     Crash,
     Accepted,
-    Popular,
     Ahead(prefetch::Event),
 }
 
@@ -96,6 +95,8 @@ struct Seen {
     no_room_ahead: u64,
     forgotten: u64,
     unasked_first: u64,
+    room_for_ahead: u64,
+    bags_looked_at: u64,
 }
 
 /// Who reads what: the answer to the keeper's question.
@@ -134,6 +135,7 @@ impl World {
         let limits = Limits {
             bytes_max: random.random_range(8..60) * EXTENT_LEN,
             object_bytes_max: 40 * EXTENT_LEN,
+            ahead_bytes_max: random.random_range(0..8) * EXTENT_LEN,
             fills_max: random.random_range(1..4),
             open_max: random.random_range(1..4),
             policy: Kind::LIVE[random.random_range(0..Kind::LIVE.len())],
@@ -190,9 +192,6 @@ impl World {
             if self.random.random_ratio(1, 6) {
                 self.after(at * 20, Happening::Accepted);
             }
-            if self.random.random_ratio(1, 12) {
-                self.after(at * 20, Happening::Popular);
-            }
         }
         let calm_from = self.now + Duration::from_millis(steps * 20);
         let mut handled = 0;
@@ -235,7 +234,6 @@ impl World {
             Happening::Look => self.step(Event::TimerFired),
             Happening::Crash => self.crash(),
             Happening::Accepted => self.accepted(),
-            Happening::Popular => self.popular(),
             Happening::Ahead(event) => self.fetch_ahead(event),
         }
     }
@@ -249,6 +247,7 @@ impl World {
         let number = self.next;
         self.asked_for(&content);
         self.step(Event::Wanted { content });
+        self.used(&content);
         if self.complete.contains_key(&content) || self.fill_of(&content).is_some() {
             self.viewers.insert(number, Viewer { content, at, end });
             self.after(1, Happening::ViewerReads(number));
@@ -593,7 +592,6 @@ impl World {
                         | Happening::Crash
                         | Happening::Purge
                         | Happening::Accepted
-                        | Happening::Popular
                 )
             )
         });
@@ -654,6 +652,8 @@ fn whatever_happens_the_limit_holds_no_wrong_byte_is_read_and_every_fill_ends() 
         all.no_room_ahead += world.seen.no_room_ahead;
         all.forgotten += world.seen.forgotten;
         all.unasked_first += world.seen.unasked_first;
+        all.room_for_ahead += world.seen.room_for_ahead;
+        all.bags_looked_at += world.seen.bags_looked_at;
     }
     // Everything that is to be survived has happened.
     for (what, often) in [
@@ -667,6 +667,8 @@ fn whatever_happens_the_limit_holds_no_wrong_byte_is_read_and_every_fill_ends() 
         ("beginnings for which there was no room", all.no_room_ahead),
         ("beginnings forgotten", all.forgotten),
         ("beginnings that made room first", all.unasked_first),
+        ("room made for beginnings", all.room_for_ahead),
+        ("bags looked at for beginnings", all.bags_looked_at),
     ] {
         println!("{what}: {often}");
         assert!(often > 0, "{what}: never");

@@ -87,8 +87,11 @@ pub async fn answer(
     let asked = Instant::now();
     // Of what grows the keeper need not be asked for every one of a crowd.
     if let Some(lease) = open.filter(|lease| lease.phase() == Phase::Growing) {
-        hit::touch(&state, &lease);
+        hit::touch(&state, &asset, &lease);
         return follow(&request, &state, asset, (lease, false), asked).await;
+    }
+    if let Some(prefetch) = &state.prefetch {
+        prefetch.asked(asset.bag);
     }
     let admission = tokio::time::timeout(KEEPER_TIMEOUT, state.keeper.send(Want { asset })).await;
     match admission {

@@ -43,7 +43,7 @@ pub(super) fn answer(
     lease: Lease,
 ) -> HttpResponse {
     state.metrics.request(CacheResult::Hit);
-    if touch(state, &lease) {
+    if touch(state, asset, &lease) {
         warm_up(state, asset, &lease);
     }
     let head = lease.hit(|| {
@@ -65,15 +65,22 @@ pub(super) fn answer(
     })
 }
 
-/// At most once a second for each object: tells the keeper that it is used. True if it did.
-pub(super) fn touch(state: &State, lease: &Lease) -> bool {
+/// At most once a second for each object: tells the keeper, and who fetches ahead, that it is used. True if
+/// it did.
+pub(super) fn touch(state: &State, asset: &Asset, lease: &Lease) -> bool {
     let is_first = lease.touch(state.started.elapsed().as_secs() + 1);
+    if !is_first {
+        return false;
+    }
     let content = lease.content();
-    if is_first && state.keeper.try_send(Touched { content }).is_err() {
+    if state.keeper.try_send(Touched { content }).is_err() {
         let dropped = &state.metrics.messages_dropped;
         dropped.with_label_values(&["touched"]).inc();
     }
-    is_first
+    if let Some(prefetch) = &state.prefetch {
+        prefetch.asked(asset.bag);
+    }
+    true
 }
 
 /// Brings the beginning of the object into memory if it is not there.

@@ -29,6 +29,7 @@ use crate::{
     catalog::Catalog,
     fill::Fetching,
     metrics::Metrics,
+    prefetch::Prefetch,
 };
 
 /// Headers that scripts of any origin may read.
@@ -47,6 +48,8 @@ pub struct State {
     pub pages: PagesLimit,
     /// Who decides what is kept.
     pub keeper: Addr<Keeper>,
+    /// Who fetches beginnings before anybody asks, if that is configured.
+    pub prefetch: Option<Prefetch>,
     /// What fetches past the cache need.
     pub fetching: Arc<Fetching>,
     /// Places for answers past the cache.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use shared::{
     chain::event::{ChainEvent, StorageEvent},
-    config::ByteSize,
+    config::{ByteSize, TimeSpan},
     ids::{ObjectId, StorageBucketId, WorkerId},
 };
 use tokio::sync::watch;
@@ -198,5 +198,36 @@ async fn the_beginning_of_what_is_new_is_there_before_anybody_asks() {
     assert!(edge.get(2).await.body == film);
     edge.until_hit(2).await;
     assert_eq!(origin.data_bytes(), film.len() as u64 + 1_000);
+    edge.node.stop().await;
+}
+
+#[actix_web::test]
+async fn of_a_bag_that_viewers_ask_for_the_newest_beginnings_are_fetched() {
+    const EXTENT: u64 = 1 << 20;
+    let all: Vec<(u64, Vec<u8>)> = (1..=5)
+        .map(|id| (id, content(id, 3 * EXTENT as usize)))
+        .collect();
+    let origin = Origin::start(Manner::Honest, &all);
+    let mut setup = Setup::new(&[&origin], &all);
+    setup.change = |config| {
+        config.cache.prefetch = ByteSize(1 << 20);
+        config.cache.prefetch_of_bag = 2;
+        config.cache.prefetch_every = TimeSpan(std::time::Duration::ZERO);
+    };
+    let edge = setup.start().await;
+    let fetched = r#"edge_prefetches_total{result="fetched"}"#;
+    let (first, beginnings) = (&all[0].1, 2 * EXTENT);
+    assert!(edge.get(1).await.body == *first);
+    assert_eq!(metric(&edge, fetched).await, 0, "one viewer is no demand");
+    // Each second in which somebody uses it counts.
+    while metric(&edge, fetched).await < 2 {
+        assert!(edge.get(1).await.body == *first);
+    }
+    assert_eq!(origin.data_bytes(), first.len() as u64 + beginnings);
+    // They are those of the newest ones: to read them costs the origin nothing.
+    for (id, bytes) in &all[3..] {
+        let beginning = edge.range(*id, "bytes=0-1048575").await;
+        assert!(beginning.body == bytes[..EXTENT as usize]);
+    }
     edge.node.stop().await;
 }

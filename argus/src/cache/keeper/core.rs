@@ -28,6 +28,8 @@ pub struct Limits {
     pub bytes_max: u64,
     /// Larger objects are passed through.
     pub object_bytes_max: u64,
+    /// Bytes that what nobody has asked for may take when room has to be made for it.
+    pub ahead_bytes_max: u64,
     /// Objects being filled at once.
     pub fills_max: usize,
     /// Objects open at once, those being filled or read not counted.
@@ -153,7 +155,9 @@ impl Core {
                 complete,
             } => self.found(content, extents, complete, readers, &mut effects),
             Event::Wanted { content } => self.wanted(content, readers, &mut effects),
-            Event::Ahead { content, extents } => self.ahead(content, extents, &mut effects),
+            Event::Ahead { content, extents } => {
+                self.ahead(content, extents, readers, &mut effects)
+            }
             Event::Opened { content, extents } => self.opened(content, extents, &mut effects),
             Event::RoomWanted { content, extents } => {
                 let given = self.give_room(&content, extents, readers, &mut effects);

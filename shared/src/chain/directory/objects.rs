@@ -213,6 +213,12 @@ impl ObjectIds {
         self.0.iter().copied()
     }
 
+    /// The last ids, so many of them, ascending.
+    pub fn last(&self, count: usize) -> impl ExactSizeIterator<Item = ObjectId> {
+        let at = self.0.len().saturating_sub(count);
+        self.0[at..].iter().copied()
+    }
+
     /// The ids from this one on, ascending.
     pub fn from(&self, id: ObjectId) -> impl ExactSizeIterator<Item = ObjectId> {
         let at = self.0.partition_point(|found| *found < id);

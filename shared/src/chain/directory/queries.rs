@@ -48,6 +48,14 @@ impl Directory {
             .filter_map(|id| self.objects.get(id))
     }
 
+    /// The newest objects of a bag, so many of them, ascending by id.
+    pub fn newest_objects_of(&self, bag: BagId, count: usize) -> impl Iterator<Item = DataObject> {
+        let ids = self.bags.get(&bag).map(|bag| bag.objects.last(count));
+        ids.into_iter()
+            .flatten()
+            .filter_map(|id| self.objects.get(id))
+    }
+
     /// Buckets that a storage worker operates.
     pub fn storage_buckets_of(&self, worker: WorkerId) -> BTreeSet<StorageBucketId> {
         self.storage_nodes()

@@ -1,7 +1,8 @@
-//! Beginnings of objects that nobody has asked for yet: only into room that is free, and never so many at
-//! once that viewers could not start fills. They are the first to make room, until somebody asks. Pure.
+//! Beginnings of objects that nobody has asked for yet: into room that is free, else into a small share of the
+//! cache, in which the oldest of them makes room for the next; and never so many at once that viewers could not
+//! start fills. For all others they are the first to make room, until somebody asks. Pure.
 
-use super::{Core, Effect, Holding, State};
+use super::{Core, Effect, Holding, Readers, State, room::Victims};
 use crate::{
     cache::extents::{self, Extents},
     content::Content,
@@ -25,23 +26,31 @@ pub enum Declined {
 }
 
 impl Core {
-    /// Opens the object for a fill of its first extents, or says why not. Nothing makes room for it.
-    pub(super) fn ahead(&mut self, content: Content, wanted: u64, effects: &mut Vec<Effect>) {
+    /// Opens the object for a fill of its first extents, or says why not.
+    pub(super) fn ahead(
+        &mut self,
+        content: Content,
+        wanted: u64,
+        readers: &mut impl Readers,
+        effects: &mut Vec<Effect>,
+    ) {
         let room = wanted.min(extents::count(&content));
-        match self.decline(&content, room) {
-            Some(why) => effects.push(Effect::Decline { content, why }),
-            None => {
-                let none = Extents::none(&content);
-                self.ledger.put(content, none, State::Filling);
-                self.ledger.change(&content, |entry| entry.room = room);
-                self.ledger.set_unasked(content);
-                effects.push(Effect::Open { content });
-            }
+        let none = Extents::none(&content);
+        let why = self.decline(&content).or_else(|| {
+            let has_room = self.make_room_ahead(none.bytes(&content, room), readers, effects);
+            (!has_room).then_some(Declined::NoRoom)
+        });
+        if let Some(why) = why {
+            effects.push(Effect::Decline { content, why });
+            return;
         }
+        self.ledger.put(content, none, State::Filling);
+        self.ledger.change(&content, |entry| entry.room = room);
+        self.ledger.set_unasked(content);
+        effects.push(Effect::Open { content });
     }
 
-    fn decline(&self, content: &Content, room: u64) -> Option<Declined> {
-        let bytes = Extents::none(content).bytes(content, room);
+    fn decline(&self, content: &Content) -> Option<Declined> {
         let fills_max = self.limits.fills_max / SHARE_FOR_VIEWERS;
         if self.ledger.get(content).is_some() || self.holding(content) != Holding::Nothing {
             Some(Declined::Here)
@@ -49,10 +58,26 @@ impl Core {
             Some(Declined::TooLarge)
         } else if self.ledger.totals.fills >= fills_max {
             Some(Declined::Busy)
-        } else if self.ledger.totals.bytes + bytes > self.limits.bytes_max {
-            Some(Declined::NoRoom)
         } else {
             None
         }
+    }
+
+    /// Where no room is free, what is valued least makes some as long as all of these take little; then the
+    /// oldest of them.
+    fn make_room_ahead(
+        &mut self,
+        bytes: u64,
+        readers: &mut impl Readers,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let entry = |content| self.ledger.get(content).map(|entry| entry.bytes(content));
+        let taken: u64 = self.ledger.unasked().filter_map(entry).sum();
+        let victims = if taken + bytes <= self.limits.ahead_bytes_max {
+            Victims::Asked
+        } else {
+            Victims::Unasked
+        };
+        self.make_room_of(victims, bytes, readers, effects)
     }
 }

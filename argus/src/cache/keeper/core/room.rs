@@ -14,11 +14,33 @@ pub(super) const HEADS_SHARE: u64 = 10;
 /// Objects that are considered at once when room is made.
 const LOOK_AT_ONCE: usize = 32;
 
+/// Of what room may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Victims {
+    /// Of everything; what nobody has asked for goes first.
+    All,
+    /// Of what somebody has asked for.
+    Asked,
+    /// Of what nobody has asked for.
+    Unasked,
+}
+
 impl Core {
-    /// Takes room from what the policy values least until this many bytes more fit. Touches nothing that
-    /// is being filled or read, and nothing at all if that could not be enough.
+    /// Takes room from what is valued least until this many bytes more fit. Touches nothing that is being
+    /// filled or read, and nothing at all if that could not be enough.
     pub(super) fn make_room(
         &mut self,
+        more: u64,
+        readers: &mut impl Readers,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        self.make_room_of(Victims::All, more, readers, effects)
+    }
+
+    /// As [`make_room`](Self::make_room), of these only.
+    pub(super) fn make_room_of(
+        &mut self,
+        victims: Victims,
         more: u64,
         readers: &mut impl Readers,
         effects: &mut Vec<Effect>,
@@ -28,13 +50,13 @@ impl Core {
         if needed(self) == 0 {
             return true;
         }
-        if needed(self) > self.ledger.totals.idle_bytes {
+        if needed(self) > self.idle_bytes(victims) {
             return false;
         }
         for beginnings_too in [false, true] {
             let mut looked_at = HashSet::new();
             loop {
-                let some = self.least_valued(&looked_at);
+                let some = self.least_valued(victims, &looked_at);
                 if some.is_empty() {
                     break;
                 }
@@ -51,15 +73,40 @@ impl Core {
         false
     }
 
+    /// Bytes of those that nobody works on.
+    fn idle_bytes(&self, victims: Victims) -> u64 {
+        let all = self.ledger.totals.idle_bytes;
+        if victims == Victims::All {
+            return all;
+        }
+        let entries = self.ledger.unasked().filter_map(|content| {
+            let entry = self.ledger.get(content)?;
+            entry.state.is_idle().then(|| entry.bytes(content))
+        });
+        let unasked: u64 = entries.sum();
+        match victims {
+            Victims::Unasked => unasked,
+            _ => all - unasked,
+        }
+    }
+
     /// A few of those that nobody works on, the least valued first: what nobody has asked for, then by the policy,
     /// then by use.
-    fn least_valued(&self, but: &HashSet<Content>) -> Vec<Content> {
+    fn least_valued(&self, victims: Victims, but: &HashSet<Content>) -> Vec<Content> {
         let is_idle = |content: &Content| self.ledger.state(content).is_some_and(State::is_idle);
         let condemned = self.standing.condemned().filter(is_idle);
         let idle = |(content, entry): (&Content, &Entry)| entry.state.is_idle().then_some(*content);
         let by_use = self.ledger.by_use().filter_map(idle);
         let unasked = self.ledger.unasked().copied().filter(is_idle);
-        let all = unasked.chain(condemned).chain(by_use);
+        let unasked = unasked.filter(|_| victims != Victims::Asked);
+        let is_asked = |content: &Content| match victims {
+            Victims::Asked => !self.ledger.is_unasked(content),
+            _ => true,
+        };
+        let asked = condemned.chain(by_use).filter(is_asked);
+        // There may be very many, so they are not looked through for nothing.
+        let asked = (victims != Victims::Unasked).then_some(asked);
+        let all = unasked.chain(asked.into_iter().flatten());
         all.filter(|content| !but.contains(content))
             .take(LOOK_AT_ONCE)
             .collect()

@@ -11,6 +11,7 @@ use crate::cache::extents::EXTENT_LEN;
 const LIMITS: Limits = Limits {
     bytes_max: 100 * EXTENT_LEN,
     object_bytes_max: 60 * EXTENT_LEN,
+    ahead_bytes_max: 0,
     fills_max: 2,
     open_max: 2,
     policy: Kind::Lru,
@@ -412,6 +413,56 @@ fn what_nobody_has_asked_for_makes_room_first() {
         |effect: &Effect| matches!(effect, Effect::Trim { content, .. } if *content == film);
     assert!(film_goes(&effects[0]), "{effects:?}");
     assert_eq!(core.holding(&seen), Holding::Part);
+}
+
+#[test]
+fn in_a_full_cache_what_is_fetched_ahead_has_a_small_share() {
+    let mut world = World::default();
+    let mut core = Core::new(Limits {
+        ahead_bytes_max: 5 * EXTENT_LEN,
+        ..LIMITS
+    });
+    let [old, film, last] = [(1, 40), (2, 40), (3, 18)].map(|(number, len)| object(number, len));
+    for content in [old, film, last] {
+        fill(&mut core, content, &mut world);
+    }
+    let begins = |core: &mut Core, world: &mut World, number| {
+        let content = object(number, 50);
+        let effects = core.handle(ahead(content, 2), world);
+        core.handle(ended(content, first(content, 2), false), world);
+        effects
+    };
+    let open = |number| Effect::Open {
+        content: object(number, 50),
+    };
+    let of_the_old = |effects: &[Effect]| {
+        assert!(
+            matches!(&effects[0], Effect::Trim { content, .. } if *content == old),
+            "{effects:?}"
+        );
+    };
+    for number in [4, 5] {
+        let effects = begins(&mut core, &mut world, number);
+        of_the_old(&effects);
+        assert_eq!(effects[1..], [open(number)]);
+    }
+    // Their share is taken: the oldest of them makes room for the next.
+    let evict = |number| Effect::Evict {
+        content: object(number, 50),
+    };
+    assert_eq!(begins(&mut core, &mut world, 6), [evict(4), open(6)]);
+    // What somebody came for is no longer one of them.
+    let content = object(5, 50);
+    core.handle(Event::Touched { content }, &mut world);
+    of_the_old(&begins(&mut core, &mut world, 7));
+    assert_eq!(begins(&mut core, &mut world, 8), [evict(6), open(8)]);
+    // What is read stays.
+    world.read.insert(object(7, 50));
+    world.read.insert(object(8, 50));
+    let (content, why) = (object(9, 50), Declined::NoRoom);
+    let effects = core.handle(ahead(content, 2), &mut world);
+    assert_eq!(effects, [Effect::Decline { content, why }]);
+    assert!(core.bytes() <= LIMITS.bytes_max);
 }
 
 #[test]
