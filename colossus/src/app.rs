@@ -15,7 +15,13 @@ use shared::{
     },
     hash::ContentHash,
     ids::BlockHash,
-    p2p::identity::{IdentityError, NodeIdentity},
+    p2p::{
+        gossip::{
+            discovery::Discovery,
+            task::{self, COMMANDS_MAX, Surroundings},
+        },
+        identity::{IdentityError, NodeIdentity},
+    },
     serve::server::{PublicServer, tls::TlsError},
     supervise::{Exit, Watchdog, run_until_stop},
     table::{Database, Table, TableError},
@@ -33,12 +39,11 @@ use crate::{
         room::{Ledger, Rooms},
     },
     holdings::{Holdings, HoldingsError},
-    http::{self, upload::limits::Uploads},
+    http::{self, status::USER_AGENT, upload::limits::Uploads},
     metrics::Metrics,
     network::{
         actor::{NetworkActor, PeerSide},
-        discovery,
-        swarm_task::{self, COMMANDS_MAX},
+        audience::Told,
     },
     node::{Node, Stop, our_buckets},
     obligations::actor::{ObligationsActor, Readers},
@@ -102,7 +107,7 @@ pub enum StartError {
     Identity(#[from] IdentityError),
     /// The gossip network.
     #[error(transparent)]
-    Network(#[from] swarm_task::StartError),
+    Network(#[from] task::StartError),
     /// The client for other nodes.
     #[error(transparent)]
     Client(#[from] FetchError),
@@ -509,21 +514,34 @@ async fn start_network(
         return Ok(None);
     }
     let (commands, received) = mpsc::channel(COMMANDS_MAX);
-    let surroundings = swarm_task::Surroundings {
-        peer: peer.clone(),
+    let config = &node.config.p2p;
+    let surroundings = Surroundings {
+        genesis: peer.genesis(),
         view: node.view.clone(),
-        replicate: node.replicate.clone(),
-        metrics: node.metrics.clone(),
+        audience: Told {
+            peer: peer.clone(),
+            replicate: node.replicate.clone(),
+            metrics: node.metrics.clone(),
+        },
+        agent_version: USER_AGENT,
+        metrics: node.metrics.gossip.clone(),
     };
-    let task = swarm_task::start(identity, &node.config.p2p.listen, surroundings, received)?;
+    let task = task::start(identity, &config.listen, surroundings, received)?;
+    let discovery = Discovery {
+        bootstrap: config.bootstrap.clone(),
+        interval: config.discovery_interval.0,
+        // Each wants to be connected to each.
+        peers_enough: usize::MAX,
+        pool: peers.pool().clone(),
+        metrics: node.metrics.gossip.clone(),
+    };
     let metrics = node.metrics.clone();
     let network = NetworkActor::new(peer.clone(), commands.clone(), task, metrics).start();
     // Only an actor that is gone refuses this, and then the watchdog ends the node.
     let _told = node.replicate.send(UseNetwork(network.clone())).await;
-    let (config, view) = (Arc::new(node.config.clone()), node.view.clone());
-    let discovery = discovery::run(config, view, peers.pool().clone(), commands);
     node.network = Some(network);
-    node.peer = Some(peer);
+    node.peer = Some(peer.clone());
+    let discovery = discovery.run(move || peer.other_operators(), commands);
     Ok(Some(tokio::spawn(discovery)))
 }
 

@@ -8,6 +8,8 @@ use prometheus::{
     Registry,
 };
 
+use shared::p2p::gossip::GossipMetrics;
+
 use crate::{cleanup::metrics::CleanupMetrics, replicate::rounds::metrics::RoundsMetrics};
 pub use disk::DiskMetrics;
 pub use tus::{BodyEnd, SessionEnd};
@@ -103,12 +105,8 @@ pub struct Metrics {
     /// Answers that would have held damaged bytes, by where they ended (`start`: before the head;
     /// `body`: broken off).
     pub served_damage: IntCounterVec,
-    /// Gossip messages received, by what was thought of them.
-    pub gossip_received: IntCounterVec,
-    /// Gossip messages published, by outcome.
-    pub gossip_published: IntCounterVec,
-    /// Peers connected.
-    pub peers: IntGauge,
+    /// Gossip's.
+    pub gossip: GossipMetrics,
     /// Messages between actors that found the mailbox full, by receiver.
     pub mailbox_full: IntCounterVec,
 }
@@ -265,17 +263,7 @@ impl Metrics {
                 "at",
                 &["start", "body"],
             )?,
-            gossip_received: make.counters(
-                "storage_gossip_received_total",
-                "Gossip messages by verdict",
-                &["verdict"],
-            )?,
-            gossip_published: make.counters(
-                "storage_gossip_published_total",
-                "Announcements by outcome",
-                &["outcome"],
-            )?,
-            peers: make.gauge("storage_peers", "Peers connected")?,
+            gossip: GossipMetrics::register(registry, "storage")?,
             mailbox_full: make.counters_from_0(
                 "storage_mailbox_full_total",
                 "Messages that found a mailbox full",

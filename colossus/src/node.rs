@@ -1,12 +1,9 @@
 //! What the HTTP handlers know of the node: its parts, and the few things several handlers do.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use actix::{Addr, Message, dev::ToEnvelope, prelude::SendError};
+pub use shared::p2p::binding::now_ms;
 use shared::{
     api::ApiError,
     chain::{
@@ -188,14 +185,6 @@ pub fn our_buckets(config: &Config, directory: &Directory) -> BTreeSet<StorageBu
         buckets.retain(|bucket| config.buckets.contains(bucket));
     }
     buckets
-}
-
-/// Milliseconds since the Unix epoch.
-pub fn now_ms() -> u64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Sends a message that may be lost; says whether it was taken, and counts when it was not.

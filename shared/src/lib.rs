@@ -26,7 +26,7 @@
 //! | [`supervise`] | exit codes, the stop signal, the watchdog of critical actors |
 //! | [`telemetry`] | log lines, request metrics, the admin port |
 //!
-//! Third-party types stop at one module each: subxt in [`chain`], sled in [`table`], libp2p in `p2p`.
+//! Third-party types stop at one module each: subxt in [`chain`], sled in [`table`], libp2p in [`p2p`].
 
 pub mod adopt;
 pub mod api;

@@ -5,10 +5,11 @@ use shared::{
     api,
     doctor::net::{get, port, reachable},
     ids::StorageBucketId,
+    p2p::gossip::listen::tcp_address,
 };
 
 use super::Finding;
-use crate::{config::Config, network::listen::tcp_address};
+use crate::config::Config;
 
 /// Looks at everything that has to do with connections.
 pub async fn look(

@@ -103,7 +103,7 @@ pub async fn status(node: web::Data<Node>) -> HttpResponse {
         p2p: node.peer.as_ref().map(|peer| P2pStatus {
             peer_id: peer.peer_id.to_string(),
             listen_addresses: peer.listen_addresses(),
-            connected_peers: u64::try_from(node.metrics.peers.get()).unwrap_or(0),
+            connected_peers: node.metrics.gossip.peers_connected() as u64,
         }),
     };
     HttpResponse::Ok().json(Status {

@@ -17,6 +17,7 @@ use shared::{
     p2p::{
         PeerId,
         binding::{Binding, Role, SignedBinding},
+        gossip::{heard::Heard, task::Command},
         wire::{Announcement, Gossip},
     },
 };
@@ -25,7 +26,6 @@ use tokio::{
     task::{AbortHandle, JoinHandle},
 };
 
-use super::{heard::Heard, swarm_task::Command};
 use crate::{
     config::Config,
     metrics::Metrics,
@@ -112,6 +112,16 @@ impl PeerSide {
 
     pub(super) fn note_announced(&self, object: ObjectId, bucket: StorageBucketId) {
         self.heard.lock().note(object, bucket);
+    }
+
+    /// HTTP roots of the operators of buckets that are not this node's.
+    pub fn other_operators(&self) -> BTreeSet<String> {
+        let directory = self.view.read();
+        let ours = our_buckets(&self.config, &directory);
+        let others = directory
+            .storage_nodes()
+            .filter(|node| !ours.contains(&node.bucket));
+        others.filter_map(|node| node.endpoint).collect()
     }
 
     /// The bindings of all its buckets.
@@ -240,7 +250,8 @@ impl Handler<Announce> for NetworkActor {
             },
         };
         self.metrics
-            .gossip_published
+            .gossip
+            .published
             .with_label_values(&[outcome])
             .inc();
     }

@@ -2,6 +2,8 @@
 //! role's account. A peer without a valid binding is not believed; a binding dies with its role,
 //! because whoever checks it asks the chain for the role's account at that moment.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use codec::{Decode, Encode};
 use libp2p::PeerId;
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,14 @@ use crate::{
 
 /// What is signed starts with this, so that the signature fits nothing else.
 const DOMAIN: &[u8] = b"joystream media network, peer binding 1";
+
+/// Milliseconds since the Unix epoch, as bindings count them.
+pub fn now_ms() -> u64 {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// Longest encoding of a peer id: an identity multihash of the largest inlined key.
 const PEER_ID_BYTES_MAX: usize = 64;

@@ -1,9 +1,6 @@
 //! The task that owns the swarm: publishes, listens, dials, and puts every message before the
 //! [gate](super::gate) ahead of believing it or passing it on.
 
-use std::sync::Arc;
-
-use actix::Addr;
 use futures::StreamExt;
 use libp2p::{
     Swarm,
@@ -13,27 +10,23 @@ use libp2p::{
         dial_opts::{DialOpts, PeerCondition},
     },
 };
-use shared::{
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
+
+use super::{
+    gate::{Context, Gate, Limits, Verdict},
+    listen::{self, ListenError},
+    metrics::{self, GossipMetrics},
+};
+use crate::{
     chain::follower::DirectoryView,
+    ids::BlockHash,
     p2p::{
         Multiaddr, PeerId,
+        binding::now_ms,
         identity::NodeIdentity,
         swarm::{self, NodeBehaviour, NodeBehaviourEvent, SwarmError},
         wire::{Announcement, topic_name},
     },
-};
-use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
-
-use super::{
-    actor::PeerSide,
-    gate::{Context, Gate, Limits, Verdict},
-    listen::{self, ListenError},
-};
-use crate::{
-    http::status::USER_AGENT,
-    metrics::Metrics,
-    node::{hint, now_ms},
-    replicate::actor::{ObjectAnnounced, ReplicateActor},
 };
 
 /// Commands that may wait.
@@ -55,16 +48,27 @@ pub enum Command {
     DialAddress(Multiaddr),
 }
 
+/// Who is told what the swarm learns. Called by its task: nothing here may wait.
+pub trait Audience: Send + 'static {
+    /// A node that may say so has announced that its bucket holds an object.
+    fn announced(&self, announcement: Announcement);
+
+    /// The node listens on these multiaddresses from now on, each with its name, ready to be dialled.
+    fn listens(&self, addresses: Vec<String>);
+}
+
 /// Where the task gets its knowledge and puts its news.
-pub struct Surroundings {
-    /// This node among its peers.
-    pub peer: Arc<PeerSide>,
+pub struct Surroundings<A> {
+    /// The chain it is on.
+    pub genesis: BlockHash,
     /// The directory.
     pub view: DirectoryView,
-    /// Hears of objects.
-    pub replicate: Addr<ReplicateActor>,
+    /// Who is told.
+    pub audience: A,
+    /// What the node calls itself among its peers, as in `colossus/0.1.0`.
+    pub agent_version: &'static str,
     /// Metrics.
-    pub metrics: Metrics,
+    pub metrics: GossipMetrics,
 }
 
 /// The swarm cannot be started.
@@ -78,15 +82,17 @@ pub enum StartError {
     Listen(#[from] ListenError),
 }
 
-/// Builds the swarm and drives it in a task of its own until the senders of commands are gone.
-pub fn start(
+/// Builds the swarm and drives it in a task of its own until the senders of commands are gone. Without
+/// addresses nobody can dial this node, which hears all the same of those that it dials. Needs a
+/// local set, as an actix system has one.
+pub fn start<A: Audience>(
     identity: &NodeIdentity,
     addresses: &[Multiaddr],
-    surroundings: Surroundings,
+    surroundings: Surroundings<A>,
     commands: mpsc::Receiver<Command>,
 ) -> Result<JoinHandle<()>, StartError> {
-    let topic = IdentTopic::new(topic_name(surroundings.peer.genesis()));
-    let mut swarm = swarm::build(identity, &topic, USER_AGENT.into())?;
+    let topic = IdentTopic::new(topic_name(surroundings.genesis));
+    let mut swarm = swarm::build(identity, &topic, surroundings.agent_version.into())?;
     for address in addresses {
         listen::listen(&mut swarm, address)?;
     }
@@ -100,14 +106,14 @@ pub fn start(
     Ok(tokio::task::spawn_local(task.run(commands)))
 }
 
-struct SwarmTask {
+struct SwarmTask<A> {
     swarm: Swarm<NodeBehaviour>,
     topic: IdentTopic,
     gate: Gate,
-    surroundings: Surroundings,
+    surroundings: Surroundings<A>,
 }
 
-impl SwarmTask {
+impl<A: Audience> SwarmTask<A> {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
             tokio::select! {
@@ -124,7 +130,7 @@ impl SwarmTask {
         match command {
             Command::Publish(bytes) => self.publish(bytes),
             Command::Dial { peer, addresses } => {
-                if peer == self.surroundings.peer.peer_id || self.swarm.is_connected(&peer) {
+                if peer == *self.swarm.local_peer_id() || self.swarm.is_connected(&peer) {
                     return;
                 }
                 let dial = DialOpts::peer_id(peer)
@@ -160,7 +166,7 @@ impl SwarmTask {
         };
         self.surroundings
             .metrics
-            .gossip_published
+            .published
             .with_label_values(&[outcome])
             .inc();
     }
@@ -200,8 +206,7 @@ impl SwarmTask {
         if !self.gate.is_banned(&peer, Instant::now()) {
             return;
         }
-        let received = &self.surroundings.metrics.gossip_received;
-        received.with_label_values(&["banned"]).inc();
+        self.surroundings.metrics.count(metrics::BANNED);
         // Fails only if it has gone by itself.
         if self.swarm.disconnect_peer_id(peer).is_ok() {
             tracing::warn!(%peer, "a peer brought too many messages that were refused; parted for a while");
@@ -209,10 +214,10 @@ impl SwarmTask {
     }
 
     fn judge(&mut self, message: &gossipsub::Message, via: PeerId) -> MessageAcceptance {
-        let received = &self.surroundings.metrics.gossip_received;
+        let metrics = &self.surroundings.metrics;
         // Strict validation makes sure of a signed source; without one nobody could be believed.
         let Some(source) = message.source else {
-            received.with_label_values(&["unsigned"]).inc();
+            metrics.count(metrics::UNSIGNED);
             return MessageAcceptance::Reject;
         };
         let height = self.surroundings.view.at().number;
@@ -221,7 +226,7 @@ impl SwarmTask {
             let context = Context {
                 now: Instant::now(),
                 now_ms: now_ms(),
-                genesis: self.surroundings.peer.genesis(),
+                genesis: self.surroundings.genesis,
                 height,
                 directory: &directory,
             };
@@ -229,43 +234,31 @@ impl SwarmTask {
         };
         match verdict {
             Verdict::Accept(announcement) => {
-                received.with_label_values(&["accepted"]).inc();
-                self.believe(announcement);
+                metrics.count(metrics::ACCEPTED);
+                self.surroundings.audience.announced(announcement);
                 MessageAcceptance::Accept
             }
             Verdict::Ignore(refusal) => {
-                received.with_label_values(&[refusal.label()]).inc();
+                metrics.count(refusal.label());
                 MessageAcceptance::Ignore
             }
             Verdict::Reject(refusal) => {
-                received.with_label_values(&[refusal.label()]).inc();
+                metrics.count(refusal.label());
                 tracing::debug!(peer = %source, reason = refusal.label(), "a message was refused");
                 MessageAcceptance::Reject
             }
         }
     }
 
-    fn believe(&self, announcement: Announcement) {
-        let Announcement { object, bucket, .. } = announcement;
-        self.surroundings.peer.note_announced(object, bucket);
-        let (replicate, metrics) = (&self.surroundings.replicate, &self.surroundings.metrics);
-        hint(
-            replicate,
-            ObjectAnnounced { object, bucket },
-            "replicate",
-            metrics,
-        );
-    }
-
     fn note_listeners(&self) {
-        let peer = &self.surroundings.peer;
+        let peer_id = self.swarm.local_peer_id();
         let named = self
             .swarm
             .listeners()
-            .map(|address| format!("{address}/p2p/{}", peer.peer_id));
+            .map(|address| format!("{address}/p2p/{peer_id}"));
         let addresses: Vec<String> = named.collect();
         tracing::info!(?addresses, "listening for peers");
-        peer.set_listen_addresses(addresses);
+        self.surroundings.audience.listens(addresses);
     }
 
     fn count_peers(&self) {

@@ -4,9 +4,9 @@
 
 use std::{io, net::SocketAddr};
 
+use crate::p2p::swarm::NodeBehaviour;
 use libp2p::{Multiaddr, Swarm, TransportError, core::transport::ListenerId, multiaddr::Protocol};
 use rustix::net::{AddressFamily, SocketType, bind, ipproto, socket, sockopt};
-use shared::p2p::swarm::NodeBehaviour;
 
 /// It cannot be listened there.
 #[derive(Debug, thiserror::Error)]

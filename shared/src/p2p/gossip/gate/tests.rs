@@ -2,8 +2,7 @@
 
 use std::sync::LazyLock;
 
-use proptest::prelude::*;
-use shared::{
+use crate::{
     chain::{
         Signer,
         directory::{DataObject, StorageBucket},
@@ -12,6 +11,7 @@ use shared::{
     ids::{BagId, ChannelId, ObjectId, StorageBucketId, WorkerId},
     p2p::{binding::Binding, identity::NodeIdentity},
 };
+use proptest::prelude::*;
 
 use super::*;
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use shared::ids::{ObjectId, StorageBucketId};
+use crate::ids::{ObjectId, StorageBucketId};
 
 /// Objects remembered; about 200 bytes each.
 const OBJECTS_MAX: usize = 65_536;

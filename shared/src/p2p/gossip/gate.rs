@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use shared::{
+use crate::{
     chain::directory::{Directory, StorageOperator},
     ids::{AccountId, BlockHash},
     p2p::{
@@ -121,6 +121,22 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All, in the order of the declaration.
+    pub const ALL: [Self; 12] = [
+        Self::Malformed,
+        Self::OtherVersion,
+        Self::Flooding,
+        Self::Replayed,
+        Self::Stale,
+        Self::OtherChain,
+        Self::Expired,
+        Self::OtherPeer,
+        Self::BadSignature,
+        Self::NotOperator,
+        Self::OtherBucket,
+        Self::NotWhatTheChainSays,
+    ];
+
     /// The word in metrics.
     pub fn label(self) -> &'static str {
         match self {
