@@ -14,6 +14,8 @@ use shared::{
 
 use crate::{cache::extents::EXTENT_LEN, policy::Kind};
 
+pub use crate::network::P2pConfig;
+
 /// Shortest secret of the operator API.
 const SECRET_BYTES_MIN: usize = 16;
 /// Smallest useful cache.
@@ -55,6 +57,9 @@ pub struct Config {
     /// How objects are fetched.
     #[serde(default)]
     pub fill: FillConfig,
+    /// What storage nodes announce.
+    #[serde(default)]
+    pub p2p: P2pConfig,
     /// Log lines.
     #[serde(default)]
     pub log: LogConfig,

@@ -55,6 +55,7 @@ pub async fn examine(config: &Config, told: impl Fn(&Finding)) -> Vec<Finding> {
     let (seen, directory) = chain(config).await;
     add(seen);
     add(ports(config, is_running));
+    add(vec![gossip(config, status.as_ref())]);
     if let Some(directory) = directory {
         add(announced(config, &directory, is_running).await);
     }
@@ -198,6 +199,26 @@ fn ports(config: &Config, is_running: bool) -> Vec<Finding> {
     let operator = config.operator.listen;
     findings.extend(operator.map(|listen| port("operator port", listen, is_running)));
     findings
+}
+
+/// Are there storage nodes to be heard?
+fn gossip(config: &Config, status: Option<&Value>) -> Finding {
+    let name = "gossip";
+    let peers = status.and_then(|said| said["p2p"]["connectedPeers"].as_u64());
+    match peers {
+        _ if !config.p2p.enabled => Finding::warning(
+            name,
+            "switched off",
+            "who holds an object is found out by asking: set p2p.enabled = true",
+        ),
+        None => Finding::good(name, "heard when the node runs"),
+        Some(0) => Finding::warning(
+            name,
+            "no storage node is connected",
+            "may this machine connect to the ports that storage nodes name in their status (mostly 3336)?",
+        ),
+        Some(peers) => Finding::good(name, format!("{peers} storage nodes are connected")),
+    }
 }
 
 /// Is the endpoint in the operator's metadata this node?

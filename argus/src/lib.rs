@@ -7,6 +7,7 @@
 //! | [`catalog`] | which objects this node distributes, by the finalised chain |
 //! | [`cache`] | what is kept on disk and in memory; [`cache::keeper`] decides, [`cache::object`] is one open object |
 //! | [`fill`] | how objects come from storage nodes: extents, proofs, sources |
+//! | [`network`] | the gossip of the storage nodes, to which this edge listens |
 //! | [`adopt`] | `argus adopt`: takes over the cache directory of a reference node |
 //! | [`prefetch`] | beginnings of newly accepted objects, before anybody asks |
 //! | [`content`] | [`content::Content`]: hash and size, the key of the cache |
@@ -39,10 +40,14 @@ pub mod doctor;
 pub mod fill;
 pub mod http;
 pub mod metrics;
+pub mod network;
 pub mod node;
 pub mod operator;
 pub mod policy;
 pub mod prefetch;
+
+/// How this program calls itself among other nodes: name and version.
+pub const AGENT: &str = concat!("argus/", env!("CARGO_PKG_VERSION"));
 
 pub use cli::cli_main;
 pub use node::{Node, StartError};

@@ -1,6 +1,7 @@
 //! The node's metrics. Labels are words from enums.
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use shared::p2p::gossip::GossipMetrics;
 
 /// How a request for an asset was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +126,8 @@ pub struct Metrics {
     pub bad_groups: IntCounterVec,
     /// Races between a slow source and a second one, by who won.
     pub hedges: IntCounterVec,
+    /// What is heard of storage nodes.
+    pub gossip: GossipMetrics,
     /// Messages dropped because a mailbox was full.
     pub messages_dropped: IntCounterVec,
 }
@@ -221,6 +224,7 @@ impl Metrics {
                 "winner",
                 &["first", "second"],
             )?,
+            gossip: GossipMetrics::register_listener(registry, "edge")?,
             messages_dropped: counters(
                 "edge_messages_dropped_total",
                 "Messages dropped at a full mailbox",
@@ -255,7 +259,7 @@ mod tests {
             count.sum::<usize>()
         };
         let before = series();
-        assert_eq!(before, 12 + 6 + 5 + 7 + 2 + 5 + 2 + 2 + 4);
+        assert_eq!(before, 12 + 6 + 5 + 7 + 2 + 5 + 2 + 2 + 16 + 4);
         for result in PrefetchResult::ALL {
             metrics.prefetch(result);
         }

@@ -27,6 +27,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    AGENT,
     cache::{
         OpenObjects, RamTier, Shelf, ShelfError,
         keeper::{Keeper, Stop, core::Limits},
@@ -34,9 +35,10 @@ use crate::{
     },
     catalog::{Catalog, Scope, follow::follow},
     config::{Config, ConfigProblem},
-    fill::{Fetching, Siblings, Sources},
+    fill::{Fetching, Hearsay, Siblings, Sources},
     http::{self, State},
     metrics::Metrics,
+    network::{Network, NetworkError, Parts},
     operator::{OperatorServer, PublicPort, api::Controls, public_port::OpenError},
     prefetch,
 };
@@ -74,6 +76,9 @@ pub enum StartError {
     /// TLS of the public port.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Gossip.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// Two metrics have one name.
     #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
@@ -88,6 +93,7 @@ pub struct Node {
     shutdown: CancellationToken,
     keeper: Addr<Keeper>,
     following: JoinHandle<()>,
+    network: Option<Arc<Network>>,
 }
 
 impl Node {
@@ -100,7 +106,7 @@ impl Node {
         let opened = spawn_blocking(move || Shelf::open(&data_dir)).await;
         let shelf = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
 
-        let follower = Follower::start(chain, FollowerOptions::default()).await?;
+        let follower = Follower::start(chain.clone(), FollowerOptions::default()).await?;
         StatusMetrics::register(&registry, follower.status())?;
         let scope = Scope {
             worker: config.worker,
@@ -109,6 +115,7 @@ impl Node {
         let catalog = Catalog::new(scope, follower.directory(), follower.status());
 
         let fetching = Arc::new(fetching(&config, &metrics)?);
+        let network = listen(&config, &*chain, &follower, &fetching).await?;
         let open = OpenObjects::default();
         let limits = Limits {
             bytes_max: config.cache.limit.0,
@@ -153,6 +160,7 @@ impl Node {
             prefetch,
             fetching,
             pass_through: Arc::new(Semaphore::new(config.fill.pass_through_max)),
+            network: network.clone(),
             metrics,
             name: config.name.clone(),
             started: Instant::now(),
@@ -195,6 +203,7 @@ impl Node {
             shutdown,
             keeper,
             following,
+            network,
         })
     }
 
@@ -219,11 +228,16 @@ impl Node {
     }
 
     /// The actors and tasks without which the node is to end: without the keeper nothing gets in, and
-    /// without the chain follower what was deleted on chain would be served for ever.
+    /// without the chain follower what was deleted on chain would be served for ever. That of the gossip
+    /// ends with a panic only, and a new start is the remedy.
     pub fn watchdog(&self) -> Watchdog {
-        Watchdog::new()
+        let watchdog = Watchdog::new()
             .watch("cache keeper", &self.keeper)
-            .watch_task("chain follower", self.following.abort_handle())
+            .watch_task("chain follower", self.following.abort_handle());
+        match &self.network {
+            Some(network) => watchdog.watch_task("network", network.watched()),
+            None => watchdog,
+        }
     }
 
     /// Stops: not ready any more, then no new requests, answers under way get their time, then what
@@ -235,6 +249,9 @@ impl Node {
         }
         // The operator may have closed it before.
         let _ = self.port.close().await;
+        if let Some(network) = &self.network {
+            network.stop();
+        }
         // Until now nothing was served that the chain had taken away.
         self.following.abort();
         if let Err(error) = self.keeper.send(Stop).await {
@@ -244,17 +261,40 @@ impl Node {
     }
 }
 
+/// Listens to the storage nodes' gossip, if the configuration says so.
+async fn listen(
+    config: &Config,
+    chain: &dyn Chain,
+    follower: &Follower,
+    fetching: &Fetching,
+) -> Result<Option<Arc<Network>>, StartError> {
+    if !config.p2p.enabled {
+        return Ok(None);
+    }
+    let parts = Parts {
+        config: config.p2p.clone(),
+        key_file: config.data_dir.join("node.key"),
+        genesis: chain.genesis_hash().await?,
+        view: follower.directory(),
+        http: fetching.http.clone(),
+        hearsay: fetching.hearsay.clone(),
+        metrics: fetching.metrics.gossip.clone(),
+    };
+    Ok(Some(Arc::new(Network::start(parts).await?)))
+}
+
 fn fetching(config: &Config, metrics: &Metrics) -> Result<Fetching, FetchError> {
     let fill = &config.fill;
     let http = HttpPool::new(HttpOptions {
         connect_timeout: fill.connect_timeout.0,
         first_byte_timeout: fill.first_byte_timeout.0,
         stall_timeout: fill.stall_timeout.0,
-        user_agent: concat!("argus/", env!("CARGO_PKG_VERSION")).to_owned(),
+        user_agent: AGENT.to_owned(),
         ..HttpOptions::default()
     })?;
     Ok(Fetching {
         siblings: fill.siblings.then(|| Siblings::new(http.clone())),
+        hearsay: Hearsay::default(),
         http,
         sources: Sources::default(),
         recent: RecentTier::new(fill.recent_limit.0, metrics.recent_bytes.clone()),

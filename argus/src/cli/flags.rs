@@ -27,6 +27,9 @@ pub struct Flags {
     /// Bytes of disk that the cache may take, as in 100GiB (cache.limit).
     #[arg(long, global = true, value_name = "SIZE")]
     cache_limit: Option<String>,
+    /// Without gossip: it is not known in advance which storage nodes hold an object (p2p.enabled).
+    #[arg(long, global = true)]
+    no_p2p: bool,
     /// Secret URI of the account that signs transactions: a phrase or a seed (keys.uri). Others on this
     /// machine can read a flag: better give the variable, or keys.uri_file.
     #[arg(
@@ -79,6 +82,9 @@ impl Flags {
         overrides.list("buckets", &self.buckets);
         overrides.text("cache.limit", self.cache_limit.clone());
         overrides.text("keys.uri", self.account_uri.clone());
+        if self.no_p2p {
+            overrides.set("p2p.enabled", false);
+        }
         overrides
     }
 }

@@ -88,6 +88,7 @@ fn table(said: &Value) -> String {
             ),
         ),
         ("being filled", text_of(&status["downloadsInProgress"])),
+        ("peers", text_of(&status["p2p"]["connectedPeers"])),
         ("health", text_of(&said["health"]["status"])),
     ];
     let checks = said["health"]["checks"].as_array().into_iter().flatten();

@@ -185,8 +185,10 @@ impl<'a> Lane<'a> {
     }
 
     fn failed(&mut self, error: &SourceError) {
-        self.wanted.fetching.count_bad_groups(error);
-        self.note(Outcome::of(error));
+        if !std::mem::replace(&mut self.is_noted, true) {
+            let fetching = self.wanted.fetching;
+            fetching.note_failure(self.client.root(), error);
+        }
     }
 
     fn note(&mut self, outcome: Outcome) {

@@ -38,7 +38,7 @@ use crate::{
 };
 
 use sources::Outcome;
-pub use sources::{Siblings, Sources};
+pub use sources::{Candidates, Hearsay, Siblings, Sources};
 pub use task::Fill;
 
 /// What every fetch needs.
@@ -49,6 +49,8 @@ pub struct Fetching {
     pub sources: Sources,
     /// Other edges, if they are asked.
     pub siblings: Option<Siblings>,
+    /// What storage nodes say that they hold.
+    pub hearsay: Hearsay,
     /// Where what was verified last is kept for those who follow.
     pub recent: RecentTier,
     /// Limits.
@@ -144,33 +146,40 @@ impl Fetching {
         }
     }
 
-    /// Counts the groups that a source gave wrong.
-    pub fn count_bad_groups(&self, error: &SourceError) {
+    /// Notes that a request to a source failed, and counts what went wrong.
+    pub fn note_failure(&self, root: &str, error: &SourceError) {
         if matches!(error, SourceError::BadBytes { .. }) {
             self.metrics.bad_groups.with_label_values(&["source"]).inc();
         }
+        self.note(root, Outcome::of(error));
     }
 
-    /// Clients for those who may have an asset: edges of its buckets that say that they do, then the
-    /// storage nodes that must hold it by the chain, then those of the configuration. Endpoints that
-    /// are none are left out.
-    pub fn clients(&self, catalog: &Catalog, asset: &Asset) -> Vec<StorageClient> {
-        let mut clients: Vec<StorageClient> = Vec::new();
+    /// Those who may have an asset: edges of its buckets that say that they do, then the storage nodes
+    /// that must hold it by the chain, then those of the configuration.
+    pub fn candidates(&self, catalog: &Catalog, asset: &Asset) -> Candidates {
+        let mut candidates = Candidates::default();
         if let Some(siblings) = &self.siblings {
-            clients = siblings.of(asset.id, || catalog.siblings(asset.bag));
-            clients.iter().for_each(|it| self.sources.prefer(it.root()));
-        }
-        let holders = catalog
-            .holders(asset.bag)
-            .into_iter()
-            .map(|holder| holder.endpoint);
-        for endpoint in holders.chain(self.config.extra_sources.iter().cloned()) {
-            match self.http.storage_node(&endpoint) {
-                Ok(client) if clients.iter().any(|known| known.root() == client.root()) => {}
-                Ok(client) => clients.push(client),
-                Err(error) => tracing::debug!(%error, "an endpoint on chain is not usable"),
+            for edge in siblings.of(asset.id, || catalog.siblings(asset.bag)) {
+                self.sources.prefer(edge.root());
+                candidates.add(edge);
             }
         }
-        clients
+        let holders = catalog.holders(asset.bag);
+        let buckets: Vec<_> = holders.iter().map(|holder| holder.bucket).collect();
+        let doubts = self.hearsay.doubts(asset.id, &buckets);
+        for (holder, doubt) in holders.iter().zip(doubts) {
+            candidates.add_holder(&self.http, &holder.endpoint, holder.bucket, doubt);
+        }
+        for endpoint in &self.config.extra_sources {
+            candidates.add_endpoint(&self.http, endpoint);
+        }
+        candidates
+    }
+
+    /// The source at this root said that it does not hold the asset.
+    pub fn note_denial(&self, candidates: &Candidates, asset: &Asset, root: &str) {
+        for bucket in candidates.buckets(root) {
+            self.hearsay.denied(asset.id, *bucket);
+        }
     }
 }

@@ -147,18 +147,14 @@ impl Groups {
     /// Opens the next run, up to the end of its segment, at the best source.
     async fn open(&mut self) -> Result<Result<(), (StorageClient, SourceError)>, FillError> {
         let fetching = &self.way.fetching;
-        let clients = fetching.clients(&self.way.catalog, &self.way.asset);
-        let untried = clients
-            .iter()
-            .map(StorageClient::root)
+        let candidates = fetching.candidates(&self.way.catalog, &self.way.asset);
+        let untried = candidates
+            .roots()
             .filter(|root| !self.failed.contains(*root));
-        let best = fetching.sources.best(untried);
-        let client = clients
-            .iter()
-            .find(|client| Some(client.root()) == best)
-            .or(clients.first())
-            .cloned();
-        let Some(client) = client else {
+        let best = candidates
+            .best(&fetching.sources, untried)
+            .or(candidates.roots().next());
+        let Some(client) = best.and_then(|root| candidates.client(root)).cloned() else {
             return Err(FillError::NoSource {
                 bag: self.way.asset.bag,
             });
@@ -201,14 +197,13 @@ impl Groups {
     /// Notes a failure; an error when every source has failed often enough.
     fn blame(&mut self, client: &StorageClient, error: SourceError) -> Result<(), FillError> {
         let fetching = self.way.fetching.clone();
-        fetching.note(client.root(), Outcome::of(&error));
-        fetching.count_bad_groups(&error);
+        fetching.note_failure(client.root(), &error);
         self.failed.insert(client.root().to_owned());
-        let clients = fetching.clients(&self.way.catalog, &self.way.asset);
-        if clients
-            .iter()
-            .all(|client| self.failed.contains(client.root()))
-        {
+        let candidates = fetching.candidates(&self.way.catalog, &self.way.asset);
+        if error.is_not_found() {
+            fetching.note_denial(&candidates, &self.way.asset, client.root());
+        }
+        if candidates.roots().all(|root| self.failed.contains(root)) {
             self.rounds += 1;
             self.failed.clear();
             if self.rounds >= fetching.config.rounds_max {

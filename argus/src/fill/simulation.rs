@@ -1,5 +1,5 @@
 //! Keeper, fills, source choice and prefetch together, for a long time with everything that can go wrong: sources
-//! that fail, lie or know nothing, viewers who come, read, and leave, purges, crashes that lose what was
+//! that fail, lie, know nothing or announce what they do not have, viewers who come, read, and leave, purges, crashes that lose what was
 //! not saved and damage what was. Time and chance come from a seed.
 //!
 //! What must hold at any moment: the disk never holds more than the limit; a viewer reads only groups that
@@ -7,6 +7,7 @@
 //! the viewers are gone every fill ends.
 
 mod ahead;
+mod sources;
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::{cell::RefCell, cmp::Reverse};
@@ -33,7 +34,7 @@ use crate::{
     prefetch::core as prefetch,
 };
 
-use self::ahead::AheadState;
+use self::{ahead::AheadState, sources::HearsayState};
 
 const SOURCES: [&str; 3] = ["a", "b", "c"];
 const FILL_LIMITS: FillLimits = FillLimits {
@@ -55,6 +56,7 @@ enum Happening {
     Look,
     Crash,
     Accepted,
+    Announced,
     Ahead(prefetch::Event),
 }
 
@@ -97,6 +99,9 @@ struct Seen {
     unasked_first: u64,
     room_for_ahead: u64,
     bags_looked_at: u64,
+    announced_asked: u64,
+    silent_asked: u64,
+    misled: u64,
 }
 
 /// Who reads what: the answer to the keeper's question.
@@ -124,6 +129,7 @@ struct World {
     fills: BTreeMap<u64, Fill>,
     viewers: BTreeMap<u64, Viewer>,
     ahead: AheadState,
+    hearsay: HearsayState,
     /// No more trouble: everything is to come to an end.
     calm: bool,
     seen: Seen,
@@ -161,6 +167,7 @@ impl World {
             fills: BTreeMap::new(),
             viewers: BTreeMap::new(),
             ahead,
+            hearsay: HearsayState::default(),
             calm: false,
             seen: Seen::default(),
         }
@@ -191,6 +198,9 @@ impl World {
             }
             if self.random.random_ratio(1, 6) {
                 self.after(at * 20, Happening::Accepted);
+            }
+            if self.random.random_ratio(1, 5) {
+                self.after(at * 20, Happening::Announced);
             }
         }
         let calm_from = self.now + Duration::from_millis(steps * 20);
@@ -234,6 +244,7 @@ impl World {
             Happening::Look => self.step(Event::TimerFired),
             Happening::Crash => self.crash(),
             Happening::Accepted => self.accepted(),
+            Happening::Announced => self.announced(),
             Happening::Ahead(event) => self.fetch_ahead(event),
         }
     }
@@ -406,12 +417,19 @@ impl World {
     }
 
     fn tell(&mut self, number: u64, told: Told) {
-        let Some(fill) = self.fills.get_mut(&number) else {
+        let Some(content) = self.fills.get(&number).map(|fill| fill.content) else {
             return;
         };
+        if let Told::Failed { source, fault, .. } = &told
+            && *fault == Fault::NotHeld
+        {
+            self.denied(&content, source);
+        }
+        let doubts = self.doubts(&content);
+        let fill = self.fills.get_mut(&number).expect("it is there");
         let viewers = self.viewers.values();
         let cursors = viewers
-            .filter(|viewer| viewer.content == fill.content)
+            .filter(|viewer| viewer.content == content)
             .map(|viewer| Cursor {
                 at: viewer.at,
                 end: viewer.end,
@@ -422,7 +440,10 @@ impl World {
             present: &fill.present,
             cursors: &cursors,
             sources: &SOURCES,
-            best: &|some| ranking.borrow().best(now, some.iter().copied()),
+            best: &|some| {
+                let some = some.iter().map(|source| (*source, doubts[source]));
+                ranking.borrow().best(now, some)
+            },
         };
         for effect in fill.core.handle(told, &view) {
             self.act(number, effect);
@@ -467,61 +488,6 @@ impl World {
                 self.end_fill(number);
             }
         }
-    }
-
-    /// A source gives all, or a part and then nothing, or wrong bytes, or says that it has nothing.
-    fn fetch(
-        &mut self,
-        number: u64,
-        (extent, groups): (Extent, std::ops::Range<u64>),
-        source: String,
-        pause: Duration,
-    ) {
-        self.ranking.borrow_mut().sent(self.now, &source);
-        let took = pause.as_millis() as u64 + self.random.random_range(1..30);
-        let luck = if self.calm {
-            0
-        } else {
-            self.random.random_range(0..20)
-        };
-        let (good, fault, outcome) = match luck {
-            0..=14 => {
-                let latency = Duration::from_millis(took);
-                (
-                    groups.end,
-                    None,
-                    Outcome::Good {
-                        latency,
-                        bytes: 1 << 20,
-                        took: latency,
-                    },
-                )
-            }
-            15..=16 => (groups.start, Some(Fault::NotHeld), Outcome::NotHeld),
-            17 => (groups.start, Some(Fault::NoOutboard), Outcome::NotHeld),
-            18 => (
-                self.random.random_range(groups.clone()),
-                Some(Fault::Other),
-                Outcome::Lied,
-            ),
-            _ => (
-                self.random.random_range(groups.clone()),
-                Some(Fault::Other),
-                Outcome::Failed,
-            ),
-        };
-        let at = self.now + Duration::from_millis(took);
-        self.ranking.borrow_mut().ended(at, &source, outcome);
-        self.after(took, Happening::Arrived(number, groups.start..good));
-        let told = match fault {
-            None => Told::Landed { extent },
-            Some(fault) => Told::Failed {
-                extent,
-                source,
-                fault,
-            },
-        };
-        self.after(took, Happening::Tell(number, told));
     }
 
     fn arrived(&mut self, number: u64, groups: std::ops::Range<u64>) {
@@ -583,6 +549,7 @@ impl World {
         self.fills.clear();
         self.complete.clear();
         self.ahead_crashed();
+        self.hearsay_crashed();
         self.queue.retain(|Reverse((_, number))| {
             let happening = self.happenings.get(number);
             matches!(
@@ -592,6 +559,7 @@ impl World {
                         | Happening::Crash
                         | Happening::Purge
                         | Happening::Accepted
+                        | Happening::Announced
                 )
             )
         });
@@ -654,6 +622,9 @@ fn whatever_happens_the_limit_holds_no_wrong_byte_is_read_and_every_fill_ends() 
         all.unasked_first += world.seen.unasked_first;
         all.room_for_ahead += world.seen.room_for_ahead;
         all.bags_looked_at += world.seen.bags_looked_at;
+        all.announced_asked += world.seen.announced_asked;
+        all.silent_asked += world.seen.silent_asked;
+        all.misled += world.seen.misled;
     }
     // Everything that is to be survived has happened.
     for (what, often) in [
@@ -669,6 +640,9 @@ fn whatever_happens_the_limit_holds_no_wrong_byte_is_read_and_every_fill_ends() 
         ("beginnings that made room first", all.unasked_first),
         ("room made for beginnings", all.room_for_ahead),
         ("bags looked at for beginnings", all.bags_looked_at),
+        ("questions to who had announced", all.announced_asked),
+        ("questions to who was silent", all.silent_asked),
+        ("false announcements followed", all.misled),
     ] {
         println!("{what}: {often}");
         assert!(often > 0, "{what}: never");

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Fetching, FillError,
+    Candidates, Fetching, FillError,
     core::{Core, Effect, End, Event, Fault, Limits, View, on_disk},
     hedge,
     plan::Extent,
@@ -182,8 +182,14 @@ impl Running {
     /// Decides and acts; says how the fill ends if it does.
     async fn step(&mut self, event: Event) -> Option<Result<(), FillError>> {
         let fill = &self.fill;
-        let clients = fill.fetching.clients(&fill.catalog, &fill.asset);
-        let roots: Vec<&str> = clients.iter().map(StorageClient::root).collect();
+        let candidates = fill.fetching.candidates(&fill.catalog, &fill.asset);
+        if let Event::Failed { source, fault, .. } = &event
+            && *fault == Fault::NotHeld
+        {
+            let fetching = &fill.fetching;
+            fetching.note_denial(&candidates, &fill.asset, source);
+        }
+        let roots: Vec<&str> = candidates.roots().collect();
         let sources = &fill.fetching.sources;
         let cursors = fill.object.cursors().look();
         let core = &mut self.core;
@@ -192,7 +198,7 @@ impl Running {
                 present,
                 cursors: &cursors,
                 sources: &roots,
-                best: &|some| sources.best(some.iter().copied()),
+                best: &|some| candidates.best(sources, some.iter().copied()),
             };
             core.handle(event, &view)
         });
@@ -205,12 +211,14 @@ impl Running {
                     source,
                     pause,
                 } => {
-                    let client = clients.iter().find(|client| client.root() == source);
-                    let client = client.unwrap_or(&clients[0]).clone();
-                    let others = roots.iter().copied().filter(|root| *root != client.root());
-                    let spare = self.fill.fetching.sources.best(others);
-                    let spare = clients.iter().find(|client| Some(client.root()) == spare);
-                    self.fetch(extent, groups, (client, spare.cloned()), pause);
+                    // The core names one of those that it was given.
+                    let Some(client) = candidates.client(&source).cloned() else {
+                        return Some(self.end(End::NoSource));
+                    };
+                    let others = roots.iter().copied().filter(|root| *root != source);
+                    let spare = candidates.best(&self.fill.fetching.sources, others);
+                    let spare = spare.and_then(|root| candidates.client(root)).cloned();
+                    self.fetch(extent, groups, (client, spare), pause);
                 }
                 Effect::AskRoom { extents } => self.ask_room(extents),
                 Effect::NoRoom(so) => self.fill.object.say_no_room(so),
@@ -218,14 +226,8 @@ impl Running {
                     return Box::pin(self.step(Event::Woken)).await;
                 }
                 Effect::FetchWhole { sources } => {
-                    let such =
-                        |client: &StorageClient| sources.iter().any(|at| at == client.root());
-                    let clients = clients
-                        .iter()
-                        .filter(|client| such(client))
-                        .cloned()
-                        .collect();
-                    return Some(self.fetch_whole(clients).await);
+                    let candidates = candidates.clone().only(&sources);
+                    return Some(self.fetch_whole(candidates).await);
                 }
                 Effect::End(end) => return Some(self.end(end)),
             }
@@ -300,7 +302,7 @@ impl Running {
             tracing::debug!(source, %error, %object, "a source failed");
             let fault = match &error {
                 SourceError::NoOutboard { .. } => Fault::NoOutboard,
-                SourceError::Fetch(fetch) if fetch.is_not_found() => Fault::NotHeld,
+                error if error.is_not_found() => Fault::NotHeld,
                 _ => Fault::Other,
             };
             *last_failure.lock() = Some(Arc::new(error));
@@ -345,10 +347,17 @@ impl Running {
         }
     }
 
-    async fn fetch_whole(&mut self, clients: Vec<StorageClient>) -> Result<(), FillError> {
+    async fn fetch_whole(&mut self, candidates: Candidates) -> Result<(), FillError> {
         let fill = &self.fill;
         let outboard = fill.object.outboard();
-        whole::fetch(&fill.object, &fill.asset, outboard, &fill.fetching, clients).await
+        whole::fetch(
+            &fill.object,
+            &fill.asset,
+            outboard,
+            &fill.fetching,
+            candidates,
+        )
+        .await
     }
 
     /// Which extents are on disk, if nothing is being written.

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use shared::{api::StorageClient, fetch::SourceError, serve, verified::Builder};
 use tokio::task::spawn_blocking;
 
-use super::{Fetching, FillError, sources::Outcome};
+use super::{Candidates, Fetching, FillError, sources::Outcome};
 use crate::{cache::Object, catalog::Asset};
 
 /// Bytes hashed and written at once.
@@ -20,19 +20,10 @@ pub async fn fetch(
     asset: &Asset,
     outboard: &Arc<File>,
     fetching: &Fetching,
-    mut clients: Vec<StorageClient>,
+    mut candidates: Candidates,
 ) -> Result<(), FillError> {
     let mut last = None;
-    while !clients.is_empty() {
-        let best = fetching
-            .sources
-            .best(clients.iter().map(StorageClient::root))
-            .map(str::to_owned);
-        let index = clients
-            .iter()
-            .position(|client| Some(client.root()) == best.as_deref())
-            .unwrap_or(0);
-        let client = clients.swap_remove(index);
+    while let Some(client) = candidates.take_best(&fetching.sources) {
         fetching.sources.sent(client.root());
         let started = tokio::time::Instant::now();
         let error = match fetch_from(&client, object, asset, outboard, fetching).await {
@@ -49,8 +40,7 @@ pub async fn fetch(
             }
             Err(error) => error,
         };
-        fetching.note(client.root(), Outcome::of(&error));
-        fetching.count_bad_groups(&error);
+        fetching.note_failure(client.root(), &error);
         if let SourceError::Disk(error) = error {
             return Err(FillError::Disk(error));
         }

@@ -29,6 +29,7 @@ use crate::{
     catalog::Catalog,
     fill::Fetching,
     metrics::Metrics,
+    network::Network,
     prefetch::Prefetch,
 };
 
@@ -54,6 +55,8 @@ pub struct State {
     pub fetching: Arc<Fetching>,
     /// Places for answers past the cache.
     pub pass_through: Arc<Semaphore>,
+    /// The gossip that is listened to, if it is.
+    pub network: Option<Arc<Network>>,
     /// Metrics.
     pub metrics: Metrics,
     /// What the node is called, if it has a name.

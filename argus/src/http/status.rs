@@ -7,13 +7,10 @@ use serde_json::json;
 use shared::api::{ApiError, ErrorKind};
 
 use super::State;
-use crate::cache::keeper::Counts;
+use crate::{AGENT, cache::keeper::Counts};
 
 /// How long the keeper may take to count.
 const KEEPER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Name and version of this node.
-const PACKAGE_VERSION: &str = concat!("argus/", env!("CARGO_PKG_VERSION"));
 
 /// `GET /api/v1/status`
 pub async fn status(state: web::Data<State>) -> Result<HttpResponse, ApiError> {
@@ -25,7 +22,7 @@ pub async fn status(state: web::Data<State>) -> Result<HttpResponse, ApiError> {
     };
     let (worker, _) = state.catalog.scope();
     let chain = state.catalog.chain_status();
-    Ok(HttpResponse::Ok().json(json!({
+    let mut status = json!({
         "id": state.name.clone().unwrap_or_else(|| format!("argus-{worker}")),
         "version": env!("CARGO_PKG_VERSION"),
         "workerId": worker.0,
@@ -39,11 +36,15 @@ pub async fn status(state: web::Data<State>) -> Result<HttpResponse, ApiError> {
             "url": chain.endpoint,
             "chainHead": chain.head.number,
             "blocksProcessed": chain.processed.number,
-            "packageVersion": PACKAGE_VERSION,
+            "packageVersion": AGENT,
         },
         "assets": state.catalog.len(),
         "buckets": state.catalog.buckets(),
-    })))
+    });
+    if let Some(network) = &state.network {
+        status["p2p"] = json!(network.status());
+    }
+    Ok(HttpResponse::Ok().json(status))
 }
 
 /// `GET /api/v1/buckets`

@@ -6,6 +6,7 @@
 mod admin;
 mod adopting;
 mod following;
+mod gossip;
 mod hardening;
 mod keeping;
 mod openapi;

@@ -55,6 +55,7 @@ async fn from_creator_to_viewer() -> Result<()> {
             .await?;
         ensure!(printed.contains("verified"), "{printed}");
     }
+    every_edge_is_among_the_stores(&network).await?;
     index_and_gateway_show(&network, &film).await?;
     bad_input::is_refused(&network, &film).await?;
 
@@ -112,6 +113,20 @@ async fn every_edge_serves(network: &Network, object: &Published) -> Result<()> 
         })
         .await?;
         serves(network, &url, object).await?;
+    }
+    Ok(())
+}
+
+/// Edges hear what stores announce.
+async fn every_edge_is_among_the_stores(network: &Network) -> Result<()> {
+    for edge in network.urls("argus")? {
+        let url = api::url(&edge, api::STATUS_ROUTE);
+        eventually(&format!("{url} names peers"), async || {
+            let status = network.http.get(&url).send().await?.bytes().await?;
+            let status: serde_json::Value = serde_json::from_slice(&status)?;
+            Ok(status["p2p"]["connectedPeers"].as_u64() == Some(STORES.len() as u64))
+        })
+        .await?;
     }
     Ok(())
 }

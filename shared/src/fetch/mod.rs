@@ -46,6 +46,11 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// Does the source say that it does not hold the object?
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Fetch(error) if error.is_not_found())
+    }
+
     /// A part of an outboard that is not the object's.
     fn bad_outboard(source_root: &str, cause: OutboardError) -> Self {
         Self::BadOutboard {

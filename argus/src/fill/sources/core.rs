@@ -3,6 +3,10 @@
 
 use std::collections::HashMap;
 
+use shared::{
+    ids::StorageBucketId,
+    p2p::gossip::heard::{Word, Words},
+};
 use tokio::time::{Duration, Instant};
 
 /// Failures in a row that open a circuit.
@@ -20,7 +24,8 @@ const BYTES_PER_S_ASSUMED: f64 = 20e6;
 const REQUEST_BYTES: f64 = (1 << 20) as f64;
 /// Shorter answers say nothing about throughput.
 const MEASURED_BYTES_MIN: u64 = 128 << 10;
-/// A preferred source is asked unless it is expected to take so many times longer.
+/// A preferred source is asked unless it is expected to take so many times longer, and so is one that is
+/// less in doubt.
 const PREFERENCE: f64 = 4.0;
 /// Sources that are remembered; beyond, the memory starts anew.
 const SOURCES_MAX: usize = 10_000;
@@ -64,6 +69,42 @@ impl Outcome {
             Self::Failed => Some("failed"),
             Self::Stalled => Some("stalled"),
             Self::Lied => Some("lied"),
+        }
+    }
+}
+
+/// How doubtful it is that a source holds one object, by what was heard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Doubt {
+    /// Not at all, or no more than with any other.
+    #[default]
+    None,
+    /// Others have announced the object, and it has not.
+    Silent,
+    /// It was asked, did not hold the object, and has not announced it since.
+    Denied,
+}
+
+impl Doubt {
+    /// Of each of these buckets, who must hold an object, by what was heard of it. When none of them
+    /// is known to hold it nobody is put behind for being silent.
+    pub fn of(words: Option<&Words>, buckets: &[StorageBucketId]) -> Vec<Self> {
+        let word = |bucket: &StorageBucketId| words.and_then(|words| words.of(*bucket));
+        let is_known = buckets.iter().any(|it| word(it) == Some(Word::Holds));
+        let of_one = |bucket| match word(bucket) {
+            Some(Word::Holds) => Self::None,
+            Some(Word::HoldsNot) => Self::Denied,
+            None if is_known => Self::Silent,
+            None => Self::None,
+        };
+        buckets.iter().map(of_one).collect()
+    }
+
+    fn factor(self) -> f64 {
+        match self {
+            Self::None => 1.0,
+            Self::Silent => PREFERENCE,
+            Self::Denied => PREFERENCE * PREFERENCE,
         }
     }
 }
@@ -200,8 +241,8 @@ impl Source {
         };
         let one = self.latency.as_secs_f64() + REQUEST_BYTES / self.bytes_per_s.max(1.0);
         let load = f64::from(self.in_flight + 1);
-        let doubt = f64::from(4u32.pow(failures.min(FAILURES_MAX)));
-        let cost = one * load * doubt;
+        let mistrust = f64::from(4u32.pow(failures.min(FAILURES_MAX)));
+        let cost = one * load * mistrust;
         match self.preferred {
             true => cost / PREFERENCE,
             false => cost,
@@ -229,18 +270,19 @@ pub struct Ranking {
 
 impl Ranking {
     /// The best of these candidates: one whose circuit lets requests through, then the one expected
-    /// to be done first. `None` if there are none.
+    /// to be done first, as far as it is not in doubt. `None` if there are none.
     pub fn best<'a>(
         &self,
         now: Instant,
-        candidates: impl Iterator<Item = &'a str>,
+        candidates: impl Iterator<Item = (&'a str, Doubt)>,
     ) -> Option<&'a str> {
-        let rank = |name: &str| {
+        let rank = |name: &str, doubt: Doubt| {
             let source = self.sources.get(name).copied().unwrap_or_default();
-            (source.circuit.closed_for(now), source.cost())
+            let cost = source.cost() * doubt.factor();
+            (source.circuit.closed_for(now), cost)
         };
         candidates
-            .map(|name| (rank(name), name))
+            .map(|(name, doubt)| (rank(name, doubt), name))
             .min_by(|(one, _), (other, _)| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)))
             .map(|(_, name)| name)
     }

@@ -1,7 +1,9 @@
 //! Which source to ask, by what each did before.
 //!
-//! - [`core`]: circuits, latency and throughput, the choice; pure
+//! - [`core`]: circuits, latency and throughput, doubts, the choice; pure
+//! - [`candidates`]: those who may have one object
 //! - [`siblings`]: other edges of the same buckets, for what they have in their caches
+//! - [`hearsay`]: what storage nodes announced that they hold
 //! - here: [`Sources`], the memory that all fills share
 
 use parking_lot::Mutex;
@@ -9,17 +11,21 @@ use serde::{Deserialize, Serialize};
 use shared::{api::FetchError, fetch::SourceError};
 use tokio::time::{Duration, Instant};
 
+pub mod candidates;
 pub mod core;
+pub mod hearsay;
 pub mod siblings;
 
-pub use self::core::{Outcome, Ranking};
+pub use self::core::{Doubt, Outcome, Ranking};
+pub use candidates::Candidates;
+pub use hearsay::Hearsay;
 pub use siblings::Siblings;
 
 impl Outcome {
     /// How an error is to be taken.
     pub fn of(error: &SourceError) -> Self {
         match error {
-            SourceError::Fetch(error) if error.is_not_found() => Self::NotHeld,
+            error if error.is_not_found() => Self::NotHeld,
             SourceError::Fetch(FetchError::Wrong { .. }) => Self::Lied,
             SourceError::Fetch(FetchError::TimedOut { .. }) => Self::Stalled,
             SourceError::Fetch(_) => Self::Failed,
@@ -50,7 +56,7 @@ pub struct SourceState {
 
 impl Sources {
     /// See [`Ranking::best`].
-    pub fn best<'a>(&self, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    pub fn best<'a>(&self, candidates: impl Iterator<Item = (&'a str, Doubt)>) -> Option<&'a str> {
         self.0.lock().best(Instant::now(), candidates)
     }
 

@@ -44,7 +44,15 @@ pub fn new_object(id: u64, bytes: &[u8]) -> NewObject {
 
 /// The chain on which each origin operates a storage bucket and publishes where it listens.
 pub fn chain(origins: &[&Origin], objects: &[(u64, Vec<u8>)]) -> MemoryChain {
-    let account = AccountId([7; 32]);
+    chain_of(origins, objects, AccountId([7; 32]))
+}
+
+/// The same, with the transactor's account of all storage buckets.
+pub fn chain_of(
+    origins: &[&Origin],
+    objects: &[(u64, Vec<u8>)],
+    account: AccountId,
+) -> MemoryChain {
     let mut genesis = Genesis::new();
     for (index, origin) in origins.iter().enumerate() {
         let (bucket, worker) = (StorageBucketId(index as u64), WorkerId(index as u64));
@@ -158,6 +166,8 @@ fn toml_free_config(setup: &Setup, dir: &Path) -> Config {
     config.fill.stall_timeout = TimeSpan(setup.stall_timeout);
     config.fill.first_byte_timeout = TimeSpan(setup.stall_timeout);
     config.fill.connect_timeout = TimeSpan(setup.stall_timeout);
+    config.p2p.enabled = false;
+    config.p2p.discovery_interval = TimeSpan(Duration::from_millis(200));
     (setup.change)(&mut config);
     config
 }

@@ -2,9 +2,11 @@
 //! memory, and an edge between them and a client. All of it over real HTTP on free ports.
 
 pub mod edge;
+pub mod herald;
 pub mod origin;
 
 pub use edge::{Edge, Setup};
+pub use herald::Herald;
 pub use origin::{Manner, Origin};
 
 /// Bytes that differ from place to place, the same for the same seed.

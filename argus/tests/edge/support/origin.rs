@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,7 +19,10 @@ use actix_web::{
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use shared::{
-    api::{ApiError, ErrorKind, FILE_ROUTE, OUTBOARD_ROUTE},
+    api::{
+        ApiError, ErrorKind, FILE_ROUTE, OUTBOARD_ROUTE, STATUS_ROUTE,
+        wire::{P2pStatus, StorageStatusBody},
+    },
     range::{self, Wanted},
     verified::Builder,
 };
@@ -75,6 +78,7 @@ struct Shelf {
     objects: HashMap<u64, (Bytes, Bytes)>,
     data_bytes: AtomicU64,
     requests: AtomicU64,
+    p2p: Mutex<Option<P2pStatus>>,
 }
 
 pub struct Origin {
@@ -96,6 +100,7 @@ impl Origin {
             objects: objects.collect(),
             data_bytes: AtomicU64::new(0),
             requests: AtomicU64::new(0),
+            p2p: Mutex::default(),
         });
         let data = Data::from(shelf.clone());
         let server = HttpServer::new(move || {
@@ -103,6 +108,7 @@ impl Origin {
                 .app_data(data.clone())
                 .route(OUTBOARD_ROUTE, web::get().to(outboard))
                 .route(FILE_ROUTE, web::get().to(file))
+                .route(STATUS_ROUTE, web::get().to(status))
         })
         .workers(1)
         .shutdown_timeout(0)
@@ -125,6 +131,11 @@ impl Origin {
         self.shelf.requests.load(Ordering::SeqCst)
     }
 
+    /// From now on its status says where it gossips.
+    pub fn gossips(&self, status: P2pStatus) {
+        *self.shelf.p2p.lock().unwrap() = Some(status);
+    }
+
     pub async fn stop(self) {
         self.server.stop(false).await;
     }
@@ -132,6 +143,13 @@ impl Origin {
 
 fn not_held(id: u64) -> HttpResponse {
     ApiError::new(ErrorKind::NotHeld, format!("object {id} is not held here")).error_response()
+}
+
+async fn status(shelf: Data<Shelf>) -> HttpResponse {
+    HttpResponse::Ok().json(StorageStatusBody {
+        p2p: shelf.p2p.lock().unwrap().clone(),
+        ..StorageStatusBody::default()
+    })
 }
 
 async fn outboard(request: HttpRequest, id: Path<u64>, shelf: Data<Shelf>) -> HttpResponse {

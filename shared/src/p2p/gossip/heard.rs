@@ -1,16 +1,36 @@
-//! Who said to hold what: the announcements that passed the [gate](super::gate), by object. Known
-//! since the start of the process and for the newest objects only.
+//! Who said to hold what: the announcements that passed the [gate](super::gate), by object, and who of
+//! them and of others turned out not to. Known since the start of the process and for the newest objects only.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::ids::{ObjectId, StorageBucketId};
 
 /// Objects remembered; about 200 bytes each.
 const OBJECTS_MAX: usize = 65_536;
 
+/// What a bucket said last of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// It announced that it holds the object.
+    Holds,
+    /// It was asked for the object and did not hold it.
+    HoldsNot,
+}
+
+/// What is known of one object.
+#[derive(Debug, Clone, Default)]
+pub struct Words(BTreeMap<StorageBucketId, Word>);
+
+impl Words {
+    /// What this bucket said.
+    pub fn of(&self, bucket: StorageBucketId) -> Option<Word> {
+        self.0.get(&bucket).copied()
+    }
+}
+
 /// Announcements by object; the objects heard of first are forgotten first.
 pub struct Heard {
-    holders: HashMap<ObjectId, BTreeSet<StorageBucketId>>,
+    objects: HashMap<ObjectId, Words>,
     order: VecDeque<ObjectId>,
     objects_max: usize,
 }
@@ -24,30 +44,46 @@ impl Default for Heard {
 impl Heard {
     fn with_limit(objects_max: usize) -> Self {
         Self {
-            holders: HashMap::new(),
+            objects: HashMap::new(),
             order: VecDeque::new(),
             objects_max,
         }
     }
 
-    /// This bucket holds this object.
+    /// This bucket announced that it holds this object.
     pub fn note(&mut self, object: ObjectId, bucket: StorageBucketId) {
-        if let Some(holders) = self.holders.get_mut(&object) {
-            holders.insert(bucket);
+        if let Some(words) = self.objects.get_mut(&object) {
+            words.0.insert(bucket, Word::Holds);
             return;
         }
         if self.order.len() >= self.objects_max
             && let Some(oldest) = self.order.pop_front()
         {
-            self.holders.remove(&oldest);
+            self.objects.remove(&oldest);
         }
         self.order.push_back(object);
-        self.holders.insert(object, [bucket].into());
+        let words = Words([(bucket, Word::Holds)].into());
+        self.objects.insert(object, words);
+    }
+
+    /// This bucket was asked for this object and did not hold it, until it announces it again. Kept only
+    /// of objects that somebody has announced.
+    pub fn deny(&mut self, object: ObjectId, bucket: StorageBucketId) {
+        if let Some(words) = self.objects.get_mut(&object) {
+            words.0.insert(bucket, Word::HoldsNot);
+        }
+    }
+
+    /// What is known of the object, if anybody has announced it.
+    pub fn words(&self, object: ObjectId) -> Option<&Words> {
+        self.objects.get(&object)
     }
 
     /// Buckets that were heard to hold the object.
     pub fn holders(&self, object: ObjectId) -> BTreeSet<StorageBucketId> {
-        self.holders.get(&object).cloned().unwrap_or_default()
+        let words = self.objects.get(&object).into_iter().flat_map(|it| &it.0);
+        let holds = words.filter(|(_, word)| **word == Word::Holds);
+        holds.map(|(bucket, _)| *bucket).collect()
     }
 }
 
@@ -55,19 +91,41 @@ impl Heard {
 mod tests {
     use super::*;
 
+    const BUCKETS: [StorageBucketId; 3] =
+        [StorageBucketId(0), StorageBucketId(1), StorageBucketId(2)];
+
     #[test]
     fn holders_add_up_and_the_oldest_objects_are_forgotten() {
         let (one, two, three) = (ObjectId(1), ObjectId(2), ObjectId(3));
-        let bucket = StorageBucketId;
+        let [first, second, third] = BUCKETS;
         let mut heard = Heard::with_limit(2);
-        for (object, holder) in [(one, 0), (two, 0), (one, 1), (one, 1)] {
-            heard.note(object, bucket(holder));
+        for (object, holder) in [(one, first), (two, first), (one, second), (one, second)] {
+            heard.note(object, holder);
         }
-        assert_eq!(heard.holders(one), [bucket(0), bucket(1)].into());
-        heard.note(three, bucket(2));
+        assert_eq!(heard.holders(one), [first, second].into());
+        heard.note(three, third);
         assert_eq!(heard.holders(one), BTreeSet::new());
-        assert_eq!(heard.holders(two), [bucket(0)].into());
-        assert_eq!(heard.holders(three), [bucket(2)].into());
-        assert_eq!((heard.holders.len(), heard.order.len()), (2, 2));
+        assert_eq!(heard.holders(three), [third].into());
+        assert_eq!((heard.objects.len(), heard.order.len()), (2, 2));
+    }
+
+    #[test]
+    fn who_said_last_what_counts_and_only_of_what_was_announced() {
+        let (object, other) = (ObjectId(1), ObjectId(2));
+        let [first, second, third] = BUCKETS;
+        let mut heard = Heard::default();
+        heard.deny(other, first);
+        assert!(heard.words(other).is_none());
+        heard.note(object, first);
+        heard.note(object, second);
+        heard.deny(object, first);
+        heard.deny(object, third);
+        assert_eq!(heard.holders(object), [second].into());
+        heard.note(object, first);
+        let words = heard.words(object).unwrap();
+        let said = BUCKETS.map(|bucket| words.of(bucket));
+        let expected = [Some(Word::Holds), Some(Word::Holds), Some(Word::HoldsNot)];
+        assert_eq!(said, expected);
+        assert_eq!(words.of(StorageBucketId(9)), None);
     }
 }

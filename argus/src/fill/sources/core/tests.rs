@@ -7,7 +7,12 @@ use super::*;
 const ALL: [&str; 3] = ["a", "b", "c"];
 
 fn best(ranking: &Ranking, now: Instant) -> &'static str {
-    ranking.best(now, ALL.into_iter()).unwrap()
+    ranking.best(now, sure(&ALL)).unwrap()
+}
+
+/// Of whom nothing was heard.
+fn sure(all: &[&'static str]) -> impl Iterator<Item = (&'static str, Doubt)> {
+    all.iter().map(|name| (*name, Doubt::None))
 }
 
 fn good(ms: u64) -> Outcome {
@@ -126,7 +131,7 @@ fn the_fastest_is_asked_and_load_is_spread() {
         ranking.ended(now, "b", good(1));
     }
     assert_eq!(best(&ranking, now), "b");
-    assert_eq!(ranking.best(now, std::iter::empty()), None);
+    assert_eq!(ranking.best(now, sure(&[])), None);
 }
 
 #[test]
@@ -141,6 +146,95 @@ fn a_preferred_source_is_asked_unless_it_is_much_slower() {
         ranking.ended(now, "b", good(900));
     }
     assert_eq!(best(&ranking, now), "a");
+}
+
+#[test]
+fn doubts_follow_from_what_was_said_last() {
+    use Doubt::{Denied, None as No, Silent};
+    let buckets = [0, 1, 2].map(StorageBucketId);
+    let object = shared::ids::ObjectId(7);
+    // Who announces (true) or is asked in vain (false), one after another; bucket 9 need not hold it.
+    let stories: [(&[(u64, bool)], [Doubt; 3]); 8] = [
+        (&[], [No, No, No]),
+        (&[(2, false)], [No, No, No]),
+        (&[(2, true)], [Silent, Silent, No]),
+        (&[(2, true), (0, true)], [No, Silent, No]),
+        (&[(2, true), (1, false)], [Silent, Denied, No]),
+        // Its word was false, and it was the only one.
+        (&[(2, true), (2, false)], [No, No, Denied]),
+        (&[(2, true), (2, false), (2, true)], [Silent, Silent, No]),
+        (&[(9, true)], [No, No, No]),
+    ];
+    for (said, expected) in stories {
+        let mut heard = shared::p2p::gossip::heard::Heard::default();
+        for (bucket, holds) in said {
+            match holds {
+                true => heard.note(object, StorageBucketId(*bucket)),
+                false => heard.deny(object, StorageBucketId(*bucket)),
+            }
+        }
+        let doubts = Doubt::of(heard.words(object), &buckets);
+        assert_eq!(doubts, expected, "{said:?}");
+    }
+}
+
+#[test]
+fn who_has_announced_is_asked_first_unless_it_is_down_or_much_slower() {
+    use Doubt::{Denied, None as No, Silent};
+    let fast = |ranking: &mut Ranking, now, name| {
+        (0..40).for_each(|_| ranking.ended(now, name, good(2)));
+    };
+    let slow = |ranking: &mut Ranking, now, name| {
+        (0..40).for_each(|_| ranking.ended(now, name, good(900)));
+    };
+    let (start, mut fresh) = (Instant::now(), Ranking::default());
+    // Nobody has been measured: what was said decides, and the order of the chain where nothing was.
+    let table = [
+        ([No, No, No], "a"),
+        ([Silent, No, Silent], "b"),
+        ([Silent, No, No], "b"),
+        ([Denied, No, No], "b"),
+        ([Denied, Silent, Denied], "b"),
+        ([Denied, Silent, No], "c"),
+        ([Denied, Denied, Denied], "a"),
+    ];
+    for (doubts, expected) in table {
+        let said = || ALL.into_iter().zip(doubts);
+        assert_eq!(fresh.best(start, said()), Some(expected), "{doubts:?}");
+    }
+    // A sibling that has it is preferred as before.
+    fresh.prefer("c");
+    let said = [("a", No), ("b", Silent), ("c", No)];
+    assert_eq!(fresh.best(start, said.into_iter()), Some("c"));
+
+    let only_b = || [("a", Silent), ("b", No), ("c", Silent)].into_iter();
+    // Somewhat slower: still b. Much slower: another is worth a question.
+    let mut ranking = Ranking::default();
+    (0..40).for_each(|_| ranking.ended(start, "a", good(30)));
+    (0..40).for_each(|_| ranking.ended(start, "b", good(60)));
+    assert_eq!(ranking.best(start, only_b()), Some("b"));
+    slow(&mut ranking, start, "b");
+    fast(&mut ranking, start, "c");
+    assert_eq!(ranking.best(start, only_b()), Some("c"));
+    // An open circuit is open whatever was announced, and once it may be tried the word counts again.
+    let mut ranking = Ranking::default();
+    ranking.ended(start, "b", Outcome::Stalled);
+    assert_eq!(ranking.best(start, only_b()), Some("a"));
+    ranking.ended(start, "b", Outcome::Lied);
+    assert_eq!(ranking.best(start, only_b()), Some("a"));
+    let mut ranking = Ranking::default();
+    ranking.ended(start, "b", Outcome::Failed);
+    assert_eq!(
+        ranking.best(start, only_b()),
+        Some("a"),
+        "one failure is as much as silence, and a comes first"
+    );
+    // Load is spread to the silent when who has announced has four times as much to do.
+    let mut ranking = Ranking::default();
+    (0..2).for_each(|_| ranking.sent(start, "b"));
+    assert_eq!(ranking.best(start, only_b()), Some("b"));
+    (0..2).for_each(|_| ranking.sent(start, "b"));
+    assert_eq!(ranking.best(start, only_b()), Some("a"));
 }
 
 #[test]
@@ -167,7 +261,7 @@ fn throughput_counts_as_much_as_latency() {
         ranking.ended(now, "c", small);
     }
     let two = ["a", "b"];
-    assert_eq!(ranking.best(now, two.into_iter()), Some("b"));
+    assert_eq!(ranking.best(now, sure(&two)), Some("b"));
     let of_c = ranking.sources["c"].bytes_per_s;
     assert_eq!(of_c, BYTES_PER_S_ASSUMED, "ten bytes say nothing of it");
 }
