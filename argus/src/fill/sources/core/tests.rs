@@ -154,7 +154,8 @@ fn doubts_follow_from_what_was_said_last() {
     let buckets = [0, 1, 2].map(StorageBucketId);
     let object = shared::ids::ObjectId(7);
     // Who announces (true) or is asked in vain (false), one after another; bucket 9 need not hold it.
-    let stories: [(&[(u64, bool)], [Doubt; 3]); 8] = [
+    type Said = &'static [(u64, bool)];
+    let stories: [(Said, [Doubt; 3]); 8] = [
         (&[], [No, No, No]),
         (&[(2, false)], [No, No, No]),
         (&[(2, true)], [Silent, Silent, No]),
