@@ -254,3 +254,29 @@ async fn announced(config: &Config, directory: &Directory, is_running: bool) -> 
     }
     findings
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use shared::doctor::Verdict;
+
+    use super::*;
+
+    #[test]
+    fn an_edge_that_hears_nobody_is_told_why_that_may_be() {
+        let loaded = shared::config::load(None, "ARGUS_TEST", "worker = 1".parse().unwrap());
+        let mut config: Config = loaded.unwrap().config;
+        let connected = |peers: u64| Some(json!({ "p2p": { "connectedPeers": peers } }));
+        for (enabled, status, verdict, words) in [
+            (true, None, Verdict::Good, "when the node runs"),
+            (true, connected(3), Verdict::Good, "3 storage nodes"),
+            (true, connected(0), Verdict::Warning, "no storage node"),
+            (false, Some(json!({})), Verdict::Warning, "switched off"),
+        ] {
+            config.p2p.enabled = enabled;
+            let finding = gossip(&config, status.as_ref());
+            assert!(finding.verdict == verdict, "{finding:?}");
+            assert!(finding.seen.contains(words), "{finding:?}");
+        }
+    }
+}

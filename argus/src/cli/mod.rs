@@ -177,6 +177,17 @@ mod tests {
     }
 
     #[test]
+    fn gossip_is_heard_unless_a_flag_says_no() {
+        for (line, heard) in [
+            ("argus --worker 2 serve", true),
+            ("argus --worker 2 serve --no-p2p", false),
+        ] {
+            let loaded = understood(line).unwrap().flags.load().unwrap();
+            assert_eq!(loaded.config.p2p.enabled, heard, "{line}");
+        }
+    }
+
+    #[test]
     fn every_command_of_the_guide_is_understood() {
         let guide = include_str!("../../../docs/operating-argus.md");
         let mut found = 0;

@@ -84,6 +84,19 @@ async fn of_three_who_must_hold_it_the_one_that_announced_it_is_asked() {
 }
 
 #[actix_web::test]
+async fn a_damaged_key_is_named_and_left_as_it_is() {
+    let mut setup = Setup::new(&[], &[]);
+    setup.change = |config| config.p2p.enabled = true;
+    let key = setup.dir.path().join("node.key");
+    std::fs::write(&key, "no key").unwrap();
+    let config = setup.config(setup.dir.path());
+    let refused = argus::Node::start(config, setup.chain.clone()).await;
+    let message = refused.err().unwrap().to_string();
+    assert!(message.contains(key.to_str().unwrap()), "{message}");
+    assert_eq!(std::fs::read(&key).unwrap(), b"no key");
+}
+
+#[actix_web::test]
 async fn a_false_announcement_costs_one_question() {
     // Filled, and passed through.
     for object_max in [None, Some(1_000)] {

@@ -114,6 +114,40 @@ fn dialable(status: &P2pStatus) -> Option<(PeerId, Vec<Multiaddr>)> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn nobody_is_looked_for_while_there_are_peers_enough() {
+        for (connected, is_looked_for) in [(1, true), (2, false), (3, false)] {
+            let metrics = GossipMetrics::register(&prometheus::Registry::new(), "x").unwrap();
+            metrics.peers.set(connected);
+            let discovery = Discovery {
+                bootstrap: vec!["/ip4/127.0.0.1/tcp/3336".parse().unwrap()],
+                interval: INTERVAL_MIN,
+                peers_enough: 2,
+                pool: HttpPool::new(crate::api::HttpOptions::default()).unwrap(),
+                metrics,
+            };
+            let (commands, mut received) = mpsc::channel(8);
+            let (looked, mut looks) = mpsc::unbounded_channel();
+            let operators = move || {
+                looked.send(()).unwrap();
+                BTreeSet::new()
+            };
+            let run = tokio::spawn(discovery.run(operators, commands));
+            if is_looked_for {
+                assert!(matches!(
+                    received.recv().await,
+                    Some(Command::DialAddress(_))
+                ));
+            }
+            // Time enough to look, if it did.
+            tokio::time::sleep(INTERVAL_MIN * 3).await;
+            drop(received);
+            // It ends when nobody takes its commands any more.
+            run.await.unwrap();
+            assert_eq!(looks.recv().await.is_some(), is_looked_for, "{connected}");
+        }
+    }
+
     #[test]
     fn what_is_not_an_address_is_passed_over() {
         let peer = crate::p2p::identity::NodeIdentity::generate().peer_id();
