@@ -12,4 +12,4 @@ if [ -n "$missing" ]; then
     DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing
 fi
 cd "$(dirname "$0")/../.."
-exec cargo run --release --locked -p edge-bench -- "$@"
+exec cargo run --profile production --locked -p edge-bench -- "$@"
