@@ -51,8 +51,8 @@ pub struct View<'a> {
 pub enum Event {
     /// Nothing in particular: it started, a viewer came or moved, or some time has passed.
     Woken,
-    /// The first bytes of the fill have come, verified.
-    Began,
+    /// Bytes have come, verified. Said until [`Core::has_begun`].
+    Came,
     /// What was to be fetched of an extent is there, or was looked at on disk.
     Landed { extent: Extent },
     /// A source failed with an extent.
@@ -200,12 +200,14 @@ impl Core {
         if !view.cursors.is_empty() {
             self.ahead = None;
         }
-        self.began |= matches!(
-            event,
-            Event::Began | Event::Landed { .. } | Event::Failed { .. }
-        );
+        self.began |= match event {
+            // The rest may come when the first bytes for everyone who waits are there.
+            Event::Came => view.cursors.iter().all(|at| view.present.get(at.at)),
+            Event::Landed { .. } | Event::Failed { .. } => true,
+            Event::Woken | Event::Room { .. } => false,
+        };
         match event {
-            Event::Began => {}
+            Event::Came => {}
             Event::Woken => {
                 if self.refused && !self.asking && !view.cursors.is_empty() {
                     self.ask_room(&mut effects);
@@ -240,6 +242,11 @@ impl Core {
             effects.insert(0, Effect::NoRoom(no_room));
         }
         effects
+    }
+
+    /// Is everything fetched, and no longer only what viewers wait for?
+    pub fn has_begun(&self) -> bool {
+        self.began
     }
 
     /// Claimed groups that nobody has looked at: they stay claimed when the fill is saved.
@@ -528,7 +535,7 @@ mod tests {
             fault: Fault::Other,
         };
         for (news, then) in [
-            (Event::Began, vec![8, 9]),
+            (Event::Came, vec![]),
             (Event::Landed { extent: Extent(0) }, vec![0, 8, 9]),
             (failed, vec![7, 8, 9]),
         ] {
@@ -543,6 +550,16 @@ mod tests {
             );
             assert_eq!(fetched(&core.handle(news, &view(&present, &viewer))), then);
         }
+        // The first bytes of one extent are there, then those of the other.
+        let mut core = Core::new(LIMITS, content, &present, present.clone(), 10);
+        core.handle(Event::Woken, &view(&present, &viewer));
+        let mut came = present.clone();
+        for (group, then) in [(0, vec![]), (7 * EXTENT_GROUPS, vec![8, 9])] {
+            came.set(group);
+            let effects = core.handle(Event::Came, &view(&came, &viewer));
+            assert_eq!(fetched(&effects), then);
+        }
+        assert!(core.has_begun());
         // What the viewer stands before is there: it wants what comes next.
         let mut beginning = present.clone();
         (0..EXTENT_GROUPS).for_each(|group| _ = beginning.set(group));

@@ -152,16 +152,15 @@ impl Running {
         if self.fill.ahead.is_none() && object.cursors().is_empty() {
             let _in_time = timeout(FIRST_VIEWER_WAIT, object.cursors().called()).await;
         }
-        let verified = self.verified.clone();
-        let first = async move {
-            verified.notified().await;
-            Event::Began
-        };
-        self.flying.push(first.boxed());
+        self.flying.push(self.bytes_come());
         let mut event = Event::Woken;
         loop {
+            let came = matches!(event, Event::Came);
             if let Some(result) = self.step(event).await {
                 return result;
+            }
+            if came && !self.core.has_begun() {
+                self.flying.push(self.bytes_come());
             }
             event = tokio::select! {
                 Some(ended) = self.flying.next() => ended,
@@ -177,6 +176,16 @@ impl Running {
                 return Err(error);
             }
         }
+    }
+
+    /// Says when something was verified.
+    fn bytes_come(&self) -> BoxFuture<'static, Event> {
+        let verified = self.verified.clone();
+        let come = async move {
+            verified.notified().await;
+            Event::Came
+        };
+        come.boxed()
     }
 
     /// Decides and acts; says how the fill ends if it does.
