@@ -9,7 +9,7 @@
 //! | [`fill`] | how objects come from storage nodes: extents, proofs, sources |
 //! | [`network`] | the gossip of the storage nodes, to which this edge listens |
 //! | [`adopt`] | `argus adopt`: takes over the cache directory of a reference node |
-//! | [`prefetch`] | beginnings of newly accepted objects, before anybody asks |
+//! | [`prefetch`] | beginnings of what is new or in demand, before anybody asks |
 //! | [`content`] | [`content::Content`]: hash and size, the key of the cache |
 //! | [`node`] | puts the parts together: start and stop order |
 //! | [`operator`] | the operator API: opens and closes the public port, changes what is served |

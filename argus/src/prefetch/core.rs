@@ -37,7 +37,7 @@ pub struct Limits {
 pub enum Event {
     /// An object was accepted that is distributed here.
     Accepted(Asset),
-    /// An object of this bag is used; at most once a second of each object.
+    /// An object of this bag is used; at most once a second of each object that is open.
     Asked(BagId),
     /// The newest objects of a bag, as was asked for.
     Newest(Vec<Asset>),

@@ -38,7 +38,7 @@ impl Demand {
         }
     }
 
-    /// An object of this bag is used; said at most once a second of each object. Returns the demand with it.
+    /// An object of this bag is used. Returns the demand with it.
     pub fn asked(&mut self, now: Instant, bag: BagId) -> f64 {
         let value = self.of(now, bag) + 1.0;
         self.bags.put(bag, Heat { value, at: now });

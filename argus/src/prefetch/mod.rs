@@ -46,7 +46,8 @@ impl Prefetch {
         }
     }
 
-    /// An object of this bag is used. To be said at most once a second of each object.
+    /// An object of this bag is used: to be said at most once a second of each object that is open, and by each
+    /// request for one that is not.
     pub fn asked(&self, bag: BagId) {
         if self.queue.try_send(Event::Asked(bag)).is_err() {
             let dropped = &self.metrics.messages_dropped;

@@ -102,6 +102,9 @@ impl World {
         self.look_at_victims_of_unasked(&effects, &content, before);
         let is_opened = effects.contains(&Effect::Open { content });
         if is_opened {
+            let room = extents * EXTENT_LEN + (extents::footprint(&content) - content.size);
+            let given = self.keeper.room_bytes(&content);
+            assert!(given <= room, "more than a beginning");
             let left = self.limits.fills_max - self.keeper.fills();
             assert!(left > 0, "no fill is left for viewers");
             self.seen.ahead += 1;
