@@ -8,7 +8,13 @@
 //! 5. Else the keeper says: read this object while it grows (**miss** for the one who started the fill,
 //!    **pending** for the others), read past the cache, or come back later.
 
-use std::{io, ops::Range, pin::Pin, time::Duration};
+use std::{
+    future::{Ready, ready},
+    io,
+    ops::Range,
+    pin::Pin,
+    time::Duration,
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -20,7 +26,10 @@ use actix_web::{
     web,
 };
 use bytes::Bytes;
-use futures::Stream;
+use futures::{
+    Stream,
+    future::{Either, LocalBoxFuture},
+};
 use shared::{
     api::{ApiError, ErrorKind},
     ids::ObjectId,
@@ -60,20 +69,36 @@ pub(super) const CACHE_CONTROL_COMPLETE: &str = "public, max-age=31536000, immut
 /// A body whose pieces come from a stream.
 pub(super) type StreamedBody = SizedStream<Pin<Box<dyn Stream<Item = io::Result<Bytes>>>>>;
 
-/// Answers `GET` and `HEAD`.
-pub async fn answer(
+/// What a handler says.
+type Answered = Result<HttpResponse, ApiError>;
+
+/// Answers `GET` and `HEAD`. A hit is answered at once; the future of all others, which is large, is only made
+/// for them.
+pub fn answer(
     request: HttpRequest,
     state: web::Data<State>,
-) -> Result<HttpResponse, ApiError> {
-    let id: ObjectId = request.match_info().query("id").parse()?;
-    let asset = find(&state.catalog, id)?;
-    let open = state.open.lease(&asset.content);
-    let open = match open {
-        Some(lease) if lease.is_complete() && lease.media_type().is_some() => {
-            return Ok(hit::answer(&request, &state, &asset, lease));
-        }
-        other => other,
+) -> Either<Ready<Answered>, LocalBoxFuture<'static, Answered>> {
+    let found = request.match_info().query("id").parse();
+    let found = found.map_err(ApiError::from);
+    let asset = match found.and_then(|id| find(&state.catalog, id)) {
+        Ok(asset) => asset,
+        Err(error) => return Either::Left(ready(Err(error))),
     };
+    match state.open.lease(&asset.content) {
+        Some(lease) if lease.is_complete() && lease.media_type().is_some() => {
+            Either::Left(ready(Ok(hit::answer(&request, &state, &asset, lease))))
+        }
+        open => Either::Right(Box::pin(not_at_once(request, state, asset, open))),
+    }
+}
+
+/// Answers what is no hit. `open` is the object if it is open.
+async fn not_at_once(
+    request: HttpRequest,
+    state: web::Data<State>,
+    asset: Asset,
+    open: Option<Lease>,
+) -> Answered {
     if request.method() == Method::HEAD || !needs_bytes(&request, &asset) {
         return without_bytes(&request, &state, &asset).await;
     }
@@ -81,7 +106,10 @@ pub async fn answer(
         state.metrics.request(CacheResult::Refused);
         return Err(ApiError::new(
             ErrorKind::NotCached,
-            format!("object {id} is not in the cache, and only-if-cached forbids to fetch it"),
+            format!(
+                "object {} is not in the cache, and only-if-cached forbids to fetch it",
+                asset.id
+            ),
         ));
     }
     let asked = Instant::now();

@@ -8,6 +8,7 @@
 //! | `plain` | servers without TLS, whose bodies are not copied |
 //! | `stall` | TLS connections whose client takes nothing |
 //! | [`tls`] | certificate and key, read again while the server runs |
+//! | `unsent` | what the kernel takes of an answer before the client has room for it |
 
 use std::{
     fmt, io,
@@ -39,6 +40,7 @@ mod stall;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+mod unsent;
 
 use clients::{Door, address::Network};
 use stall::Stalls;
@@ -46,10 +48,6 @@ use tls::{Tls, TlsError, TlsFiles};
 
 /// Connections that wait for the program to accept them, at most.
 const BACKLOG: i32 = 1024;
-
-/// Bytes the kernel takes of an answer beyond what is on its way to the client. Without this limit it takes
-/// megabytes per connection; with a thousand viewers that is all its memory for TCP, and it drops packets.
-const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 
 /// Limits of a public HTTP server: the `[http.limits]` section of a node's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,7 +162,7 @@ impl HttpLimits {
         let listener = TcpListener::bind(address)?;
         let stall_ms = self.write_stall_timeout.0.as_millis();
         sockopt::set_tcp_user_timeout(&listener, u32::try_from(stall_ms).unwrap_or(u32::MAX))?;
-        SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+        SockRef::from(&listener).set_tcp_notsent_lowat(unsent::MIN)?;
         rustix::net::listen(&listener, BACKLOG)?;
         Ok(listener)
     }

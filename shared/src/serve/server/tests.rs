@@ -270,7 +270,7 @@ fn connections_inherit_how_much_the_kernel_may_take() {
     let _client = std::net::TcpStream::connect(address).unwrap();
     let (connection, _) = listener.accept().unwrap();
     let unsent_max = SockRef::from(&connection).tcp_notsent_lowat().unwrap();
-    assert_eq!(unsent_max, UNSENT_BYTES_MAX);
+    assert_eq!(unsent_max, unsent::MIN);
     let stall_ms = sockopt::tcp_user_timeout(&connection).unwrap();
     assert_eq!(
         u128::from(stall_ms),

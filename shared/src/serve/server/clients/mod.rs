@@ -34,6 +34,7 @@ use self::{
 use super::{
     HttpLimits,
     stall::{Watched, watch},
+    unsent,
 };
 use crate::api::{ApiError, ErrorKind};
 
@@ -106,6 +107,11 @@ impl Door {
         let stream = plain.or_else(|| tls.map(|tls| tls.get_ref().0));
         let peer = stream.and_then(|stream| stream.peer_addr().ok());
         kept.insert(self.visitor(peer.map(|peer| peer.ip())));
+        if let Some(stream) = stream {
+            let connections = self.0.connections.get();
+            // It fails for a client that has gone again; else what it has will do.
+            let _ = unsent::allot(stream, connections.unsigned_abs());
+        }
     }
 
     fn visitor(&self, peer: Option<IpAddr>) -> Visitor {
