@@ -144,7 +144,9 @@ async fn warm(admin: &Admin, objects: &[ObjectId], wait: bool) -> anyhow::Result
         let word = match warmth {
             Warmth::Complete => "is here",
             Warmth::Filling => "is being fetched",
-            Warmth::NotKept => "is larger than an object may be, or everything kept is being read",
+            Warmth::NotKept => {
+                "is larger than an object may be, or was just purged, or everything kept is being read"
+            }
         };
         println!("object {object} {word}");
     }

@@ -40,7 +40,7 @@ pub enum Warmth {
     Complete,
     /// It is being fetched.
     Filling,
-    /// It is larger than an object may be, or everything that is kept is being read.
+    /// It is larger than an object may be, or was just purged, or everything that is kept is being read.
     NotKept,
 }
 

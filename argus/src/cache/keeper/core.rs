@@ -115,6 +115,8 @@ pub enum NotKept {
     TooLarge,
     /// Everything that is kept is in use.
     NoRoom,
+    /// It was purged, and its fill or those who read it have not finished.
+    Leaving,
 }
 
 /// How much of an object is kept.
@@ -262,13 +264,19 @@ impl Core {
 
     fn wanted(&mut self, content: Content, readers: &mut impl Readers, effects: &mut Vec<Effect>) {
         self.touch(&content);
+        let is_doomed = self.ledger.get(&content).is_some_and(|entry| entry.doomed);
         match self.ledger.state(&content) {
-            Some(State::Filling | State::Open) => effects.push(Effect::Admit { content }),
+            Some(State::Filling | State::Open) if !is_doomed => {
+                effects.push(Effect::Admit { content });
+            }
             Some(State::Closed) => {
                 self.ledger.set_state(&content, State::Filling);
                 effects.push(Effect::Open { content });
             }
-            Some(State::Leaving) => effects.push(Effect::Refuse { content }),
+            Some(State::Filling | State::Open | State::Leaving) => {
+                let why = NotKept::Leaving;
+                effects.push(Effect::PassThrough { content, why });
+            }
             Some(State::Partial) => self.start_fill(content, readers, effects),
             None => self.start_fill(content, readers, effects),
         }

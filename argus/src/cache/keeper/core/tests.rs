@@ -251,6 +251,11 @@ fn what_is_unwanted_goes_when_nobody_reads_it() {
         [Effect::Close { content: two }]
     );
     assert!(core.needs_timer());
+    let past_the_cache = |content| Effect::PassThrough {
+        content,
+        why: NotKept::Leaving,
+    };
+    assert_eq!(core.handle(wanted(two), world), [past_the_cache(two)]);
     assert_eq!(core.handle(Event::TimerFired, world), []);
     assert_eq!(
         core.bytes(),
@@ -269,6 +274,7 @@ fn what_is_unwanted_goes_when_nobody_reads_it() {
         core.handle(unwanted(four), world),
         [Effect::CancelFill { content: four }]
     );
+    assert_eq!(core.handle(wanted(four), world), [past_the_cache(four)]);
     assert_eq!(
         core.handle(more(four, 5), world),
         [room(four, 0)],
