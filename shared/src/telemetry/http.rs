@@ -3,9 +3,8 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
-    fmt::Write,
     future::{Ready, ready},
+    io::Write,
     pin::Pin,
     rc::Rc,
     sync::atomic::{AtomicU64, Ordering},
@@ -44,7 +43,7 @@ const DURATION_BUCKETS_S: [f64; 11] = [
 ];
 
 /// Kinds of answers whose counters a worker keeps at hand; beyond, it starts anew.
-const METERS_MAX: usize = 1024;
+const METERS_MAX: usize = 256;
 
 /// Times, counts and logs the requests of one server. One value serves all workers; give each
 /// `App` a clone with `.wrap(telemetry.clone())`.
@@ -100,22 +99,22 @@ where
     fn new_transform(&self, service: S) -> Self::Future {
         let meters = Rc::new(Meters {
             telemetry: self.clone(),
-            by_kind: RefCell::default(),
+            known: RefCell::default(),
         });
         ready(Ok(RequestTelemetryService { service, meters }))
     }
 }
 
 /// The counters of one worker, found once for each kind of answer: to look them up by their labels
-/// costs more than to count.
+/// costs more than to count. There are a few dozen kinds at most, so they stand in a row.
 struct Meters {
     telemetry: RequestTelemetry,
-    by_kind: RefCell<HashMap<String, Vec<Meter>>>,
+    known: RefCell<Vec<Rc<Meter>>>,
 }
 
 /// The counters of answers by one route to one method with one status.
-#[derive(Clone)]
 struct Meter {
+    route: String,
     method: &'static str,
     status: StatusCode,
     duration: Histogram,
@@ -123,33 +122,30 @@ struct Meter {
 }
 
 impl Meters {
-    fn count(&self, route: &str, method: &Method, status: StatusCode, seconds: f64, sent: u64) {
+    fn of(&self, route: Option<String>, method: &Method, status: StatusCode) -> Rc<Meter> {
+        let route = route.unwrap_or_else(|| UNMATCHED.to_owned());
         let method = method_label(method);
-        let is_it = |meter: &&Meter| meter.status == status && meter.method == method;
-        let mut by_kind = self.by_kind.borrow_mut();
-        if let Some(meter) = by_kind.get(route).and_then(|all| all.iter().find(is_it)) {
-            return meter.count(seconds, sent);
+        let is_it = |meter: &&Rc<Meter>| {
+            meter.status == status && meter.method == method && meter.route == route
+        };
+        let mut known = self.known.borrow_mut();
+        if let Some(meter) = known.iter().find(is_it) {
+            return meter.clone();
         }
         let telemetry = &self.telemetry;
-        let labels = [route, method, status.as_str()];
-        let meter = Meter {
+        let labels = [&route, method, status.as_str()];
+        let meter = Rc::new(Meter {
             method,
             status,
             duration: telemetry.durations.with_label_values(&labels),
-            body_bytes: telemetry.body_bytes.with_label_values(&[route]),
-        };
-        meter.count(seconds, sent);
-        if by_kind.values().map(Vec::len).sum::<usize>() >= METERS_MAX {
-            by_kind.clear();
+            body_bytes: telemetry.body_bytes.with_label_values(&[&route]),
+            route,
+        });
+        if known.len() >= METERS_MAX {
+            known.clear();
         }
-        by_kind.entry(route.to_owned()).or_default().push(meter);
-    }
-}
-
-impl Meter {
-    fn count(&self, seconds: f64, sent: u64) {
-        self.duration.observe(seconds);
-        self.body_bytes.inc_by(sent);
+        known.push(meter.clone());
+        meter
     }
 }
 
@@ -175,9 +171,7 @@ where
             meters: self.meters.clone(),
             started: Instant::now(),
             method: request.method().clone(),
-            route: None,
-            // What a request is counted as if its client leaves before there is an answer.
-            status: client_closed_request(),
+            meter: None,
             sent: 0,
             id: request_id(&request),
             line: LogLine::of(&request),
@@ -212,13 +206,13 @@ where
         let mut timing = this.timing.take().expect("polled after its answer");
         Poll::Ready(match answer {
             Ok(mut response) => {
-                timing.answered(response.status(), response.request().match_pattern());
+                timing.answered(response.request().match_pattern(), response.status());
                 let headers = response.headers_mut();
                 headers.insert(REQUEST_ID_HEADER, timing.id.clone());
                 Ok(response.map_body(|_, body| TimedBody { body, timing }))
             }
             Err(error) => {
-                timing.answered(error.as_response_error().status_code(), None);
+                timing.answered(None, error.as_response_error().status_code());
                 Err(error)
             }
         })
@@ -243,15 +237,17 @@ fn request_id(request: &ServiceRequest) -> HeaderValue {
     };
     let given = request.headers().get(REQUEST_ID_HEADER).filter(plain);
     given.cloned().unwrap_or_else(|| {
-        let mut id = String::with_capacity(32);
-        // A string takes whatever is written.
+        let mut id = [0; REQUEST_ID_CHARS_MAX];
+        let mut rest = &mut id[..];
+        // Eight digits, a dash, and sixteen digits at most: there is room for them.
         let _ = write!(
-            id,
+            rest,
             "{:08x}-{:x}",
             *PROCESS,
             NEXT.fetch_add(1, Ordering::Relaxed)
         );
-        HeaderValue::try_from(id).expect("hexadecimal digits are a header value")
+        let len = REQUEST_ID_CHARS_MAX - rest.len();
+        HeaderValue::from_bytes(&id[..len]).expect("hexadecimal digits are a header value")
     })
 }
 
@@ -275,32 +271,33 @@ struct Timing {
     meters: Rc<Meters>,
     started: Instant,
     method: Method,
-    route: Option<String>,
-    status: StatusCode,
+    /// Of the answer, once there is one.
+    meter: Option<Rc<Meter>>,
     sent: u64,
     id: HeaderValue,
     line: Option<LogLine>,
 }
 
 impl Timing {
-    fn answered(&mut self, status: StatusCode, route: Option<String>) {
-        self.status = status;
-        self.route = route;
+    fn answered(&mut self, route: Option<String>, status: StatusCode) {
+        self.meter = Some(self.meters.of(route, &self.method, status));
     }
 }
 
 impl Drop for Timing {
     fn drop(&mut self) {
         let seconds = self.started.elapsed().as_secs_f64();
-        let route = self.route.as_deref().unwrap_or(UNMATCHED);
-        self.meters
-            .count(route, &self.method, self.status, seconds, self.sent);
+        // Its client left before there was an answer.
+        let unanswered = || self.meters.of(None, &self.method, client_closed_request());
+        let meter = self.meter.take().unwrap_or_else(unanswered);
+        meter.duration.observe(seconds);
+        meter.body_bytes.inc_by(self.sent);
         self.meters.telemetry.in_flight.dec();
         let Some(line) = &self.line else { return };
         let (id, path) = (&self.id, line.uri.path());
         let peer = line.peer.map(tracing::field::display);
         let id = id.to_str().unwrap_or_default();
-        let (method, status, bytes) = (&self.method, self.status.as_u16(), self.sent);
+        let (method, status, bytes) = (&self.method, meter.status.as_u16(), self.sent);
         if status >= 500 {
             tracing::warn!(target: "http", id, %method, path, status, bytes, seconds, peer, "request failed");
         } else {
