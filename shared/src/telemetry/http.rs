@@ -17,7 +17,7 @@ use actix_web::{
     dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
     http::{
         Method, StatusCode, Uri,
-        header::{HeaderName, HeaderValue},
+        header::{CONTENT_RANGE, HeaderName, HeaderValue},
     },
 };
 use bytes::Bytes;
@@ -207,6 +207,9 @@ where
         Poll::Ready(match answer {
             Ok(mut response) => {
                 timing.answered(response.request().match_pattern(), response.status());
+                if let Some(line) = &mut timing.line {
+                    line.content_range = response.headers().get(CONTENT_RANGE).cloned();
+                }
                 let headers = response.headers_mut();
                 headers.insert(REQUEST_ID_HEADER, timing.id.clone());
                 Ok(response.map_body(|_, body| TimedBody { body, timing }))
@@ -255,6 +258,8 @@ fn request_id(request: &ServiceRequest) -> HeaderValue {
 struct LogLine {
     uri: Uri,
     peer: Option<std::net::IpAddr>,
+    /// Which part of what is at this address was sent, if it was one part.
+    content_range: Option<HeaderValue>,
 }
 
 impl LogLine {
@@ -262,6 +267,7 @@ impl LogLine {
         tracing::enabled!(tracing::Level::WARN).then(|| Self {
             uri: request.uri().clone(),
             peer: request.peer_addr().map(|address| address.ip()),
+            content_range: None,
         })
     }
 }
@@ -297,11 +303,13 @@ impl Drop for Timing {
         let (id, path) = (&self.id, line.uri.path());
         let peer = line.peer.map(tracing::field::display);
         let id = id.to_str().unwrap_or_default();
+        let content_range = line.content_range.as_ref();
+        let content_range = content_range.and_then(|range| range.to_str().ok());
         let (method, status, bytes) = (&self.method, meter.status.as_u16(), self.sent);
         if status >= 500 {
             tracing::warn!(target: "http", id, %method, path, status, bytes, seconds, peer, "request failed");
         } else {
-            tracing::debug!(target: "http", id, %method, path, status, bytes, seconds, peer, "request");
+            tracing::debug!(target: "http", id, %method, path, status, content_range, bytes, seconds, peer, "request");
         }
     }
 }

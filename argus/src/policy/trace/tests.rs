@@ -137,6 +137,10 @@ fn own_log_lines_are_read() {
         (3, 0, 1)
     );
     assert_eq!(trace.requests(Some(10)).unwrap().len(), 9 + 2);
+    let part = line("2024-03-01T00:00:02Z", "GET", "/api/v1/assets/7", 206, 20);
+    let part = part.replace("206,", r#"206,"content_range":"bytes 10-29/90","#);
+    let expected = ("/api/v1/assets/7".to_owned(), 90, Part::Range(10, 29));
+    assert_eq!(seen(&part), expected);
 }
 
 #[test]
