@@ -3,7 +3,12 @@
 
 use std::{collections::BTreeMap, io::Read};
 
-use actix_web::{App, HttpResponse, body::SizedStream, dev::ServerHandle, web};
+use actix_web::{
+    App, HttpResponse,
+    body::SizedStream,
+    dev::{Extensions, ServerHandle},
+    web,
+};
 use bytes::Bytes;
 use futures::stream;
 use prometheus::proto::{Metric, MetricFamily};
@@ -276,6 +281,20 @@ fn connections_inherit_how_much_the_kernel_may_take() {
         u128::from(stall_ms),
         small().write_stall_timeout.0.as_millis()
     );
+}
+
+#[actix_web::test]
+async fn while_connections_are_few_the_kernel_may_take_more_of_each() {
+    let listener = small().listen(([127, 0, 0, 1], 0).into()).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    let address = listener.local_addr().unwrap();
+    let door = Door::new(&small(), &Registry::new()).unwrap();
+    let _client = std::net::TcpStream::connect(address).unwrap();
+    let (connection, _) = listener.accept().await.unwrap();
+    door.on_connect(&connection, &mut Extensions::new());
+    let unsent_max = SockRef::from(&connection).tcp_notsent_lowat().unwrap();
+    assert!(unsent_max > unsent::MIN, "{unsent_max}");
 }
 
 #[actix_web::test]
