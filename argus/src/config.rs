@@ -246,6 +246,9 @@ pub struct FillConfig {
     pub pass_through_max: usize,
     /// Extents of one object being fetched at once, the first of them for waiting viewers only.
     pub extents_in_flight_max: usize,
+    /// Bytes that all fills together may have asked of one source at once, an extent (1 MiB) at least; what is
+    /// beyond waits for its turn. Answers passed through are not fills.
+    pub source_bytes_max: ByteSize,
     /// Extents fetched ahead of a viewer before the rest of the object.
     pub read_ahead_extents: u64,
     /// Bytes of memory for what was verified last, of all fills together: a crowd that follows a fill takes
@@ -273,6 +276,7 @@ impl Default for FillConfig {
             fills_max: 64,
             pass_through_max: 64,
             extents_in_flight_max: 4,
+            source_bytes_max: ByteSize(64 << 20),
             read_ahead_extents: 4,
             recent_limit: ByteSize(64 << 20),
             rounds_max: 3,

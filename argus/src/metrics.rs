@@ -98,6 +98,8 @@ pub struct Metrics {
     pub mapped_bytes: IntGauge,
     /// Bytes in memory that fills verified last.
     pub recent_bytes: IntGauge,
+    /// Fetches that wait because as much is asked of their source as may be.
+    pub source_waits: IntGauge,
     /// Objects whose first bytes were loaded into memory.
     pub ram_loads: IntCounter,
     /// Objects whose bytes in memory made room for others.
@@ -169,6 +171,10 @@ impl Metrics {
             mapped_bytes: gauge(
                 "edge_mapped_bytes",
                 "Bytes of files that are sent from the page cache without a copy; no memory of the process",
+            )?,
+            source_waits: gauge(
+                "edge_source_waits",
+                "Fetches that wait because as much is asked of their source as may be",
             )?,
             recent_bytes: gauge(
                 "edge_recent_bytes",
@@ -259,7 +265,7 @@ mod tests {
             count.sum::<usize>()
         };
         let before = series();
-        assert_eq!(before, 12 + 6 + 5 + 7 + 2 + 5 + 2 + 2 + 16 + 4);
+        assert_eq!(before, 13 + 6 + 5 + 7 + 2 + 5 + 2 + 2 + 16 + 4);
         for result in PrefetchResult::ALL {
             metrics.prefetch(result);
         }

@@ -11,7 +11,10 @@ use shared::{
 };
 use tokio::time::{Duration, Instant, timeout};
 
-use super::{Fetching, sources::Outcome};
+use super::{
+    Fetching,
+    sources::{Outcome, Share},
+};
 use crate::catalog::Asset;
 
 /// What is wanted.
@@ -118,7 +121,10 @@ enum Raced {
 struct Lane<'a> {
     wanted: &'a Wanted<'a>,
     client: StorageClient,
+    /// What it may ask of the source, once it is its turn.
+    share: Option<Share>,
     reader: Option<ExtentReader>,
+    /// When it was its turn.
     started: Instant,
     latency: Option<Duration>,
     bytes: u64,
@@ -131,6 +137,7 @@ impl<'a> Lane<'a> {
         Self {
             wanted,
             client,
+            share: None,
             reader: None,
             started: Instant::now(),
             latency: None,
@@ -141,6 +148,11 @@ impl<'a> Lane<'a> {
 
     /// The next groups of `rest`, from where the lane stands.
     async fn next(&mut self, rest: Range<u64>) -> Result<Option<Run>, SourceError> {
+        if self.share.is_none() {
+            let (shares, groups) = (&self.wanted.fetching.shares, rest.end - rest.start);
+            self.share = Some(shares.take(self.client.root(), groups).await);
+            self.started = Instant::now();
+        }
         let reader = match &mut self.reader {
             Some(reader) => reader,
             None => {
@@ -180,6 +192,10 @@ impl<'a> Lane<'a> {
     }
 
     fn slow(&mut self) {
+        if self.share.is_none() {
+            // It was not the source that was slow: it has not been asked.
+            return self.note(Outcome::Abandoned);
+        }
         let after = self.latency.unwrap_or_else(|| self.started.elapsed());
         self.note(Outcome::Slow { after });
     }

@@ -38,7 +38,7 @@ use crate::{
 };
 
 use sources::Outcome;
-pub use sources::{Candidates, Hearsay, Siblings, Sources};
+pub use sources::{Candidates, Hearsay, Shares, Siblings, Sources};
 pub use task::Fill;
 
 /// What every fetch needs.
@@ -47,6 +47,8 @@ pub struct Fetching {
     pub http: HttpPool,
     /// What is known about them.
     pub sources: Sources,
+    /// How much fills may ask of each at once.
+    pub shares: Shares,
     /// Other edges, if they are asked.
     pub siblings: Option<Siblings>,
     /// What storage nodes say that they hold.

@@ -9,7 +9,10 @@ use shared::{api::StorageClient, fetch::SourceError, serve, verified::Builder};
 use tokio::task::spawn_blocking;
 
 use super::{Candidates, Fetching, FillError, sources::Outcome};
-use crate::{cache::Object, catalog::Asset};
+use crate::{
+    cache::{Object, extents::EXTENT_GROUPS},
+    catalog::Asset,
+};
 
 /// Bytes hashed and written at once.
 const BATCH_BYTES: usize = 1 << 20;
@@ -24,6 +27,8 @@ pub async fn fetch(
 ) -> Result<(), FillError> {
     let mut last = None;
     while let Some(client) = candidates.take_best(&fetching.sources) {
+        // It comes no faster than it is kept, so no more than about an extent is on its way.
+        let _share = fetching.shares.take(client.root(), EXTENT_GROUPS).await;
         fetching.sources.sent(client.root());
         let started = tokio::time::Instant::now();
         let error = match fetch_from(&client, object, asset, outboard, fetching).await {

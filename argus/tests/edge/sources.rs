@@ -1,10 +1,11 @@
 //! Sources that lie, break off, stall or know no outboards: no wrong byte reaches a viewer.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
+use futures::future::{Either, join, select};
 use shared::{
     chain::event::{ChainEvent, StorageEvent},
-    config::TimeSpan,
+    config::{ByteSize, TimeSpan},
     ids::WorkerId,
     metadata::OperatorMetadata,
 };
@@ -143,6 +144,47 @@ async fn what_a_source_is_slow_with_comes_from_another() {
             "{metrics}"
         );
         edge.node.stop().await;
+    }
+}
+
+#[actix_web::test]
+async fn no_more_is_asked_of_a_source_at_once_than_may_be() {
+    let objects: Vec<_> = (1..=2).map(|id| (id, content(id, 900_000))).collect();
+    let slow = Origin::start(Manner::StallsAt(300_000), &objects);
+    let honest = Origin::start(Manner::Honest, &objects);
+    for with_rival in [false, true] {
+        let origins = if with_rival {
+            vec![&slow, &honest]
+        } else {
+            vec![&slow]
+        };
+        let mut setup = Setup::new(&origins, &objects);
+        setup.stall_timeout = Duration::from_secs(3600);
+        setup.change = |config| {
+            config.fill.source_bytes_max = ByteSize(1 << 20);
+            config.fill.hedge_after = TimeSpan(Duration::from_millis(50));
+        };
+        let edge = setup.start().await;
+        if with_rival {
+            let (one, two) = join(edge.get(1), edge.get(2)).await;
+            assert!(one.body == objects[0].1 && two.body == objects[1].1);
+            until_waiting(&edge, 0).await;
+        } else {
+            let before = slow.requests();
+            let both = pin!(join(edge.get(1), edge.get(2)));
+            let waits = pin!(until_waiting(&edge, 1));
+            assert!(matches!(select(both, waits).await, Either::Right(_)));
+            let asked = slow.requests() - before;
+            assert_eq!(asked, 1, "the other waits for its turn");
+        }
+        edge.node.stop().await;
+    }
+}
+
+async fn until_waiting(edge: &Edge, count: usize) {
+    let line = format!("edge_source_waits {count}\n");
+    while !edge.admin("/metrics").await.1.contains(&line) {
+        tokio::task::yield_now().await;
     }
 }
 

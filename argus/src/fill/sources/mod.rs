@@ -4,6 +4,7 @@
 //! - [`candidates`]: those who may have one object
 //! - [`siblings`]: other edges of the same buckets, for what they have in their caches
 //! - [`hearsay`]: what storage nodes announced that they hold
+//! - [`share`]: how much may be asked of one at once
 //! - here: [`Sources`], the memory that all fills share
 
 use parking_lot::Mutex;
@@ -14,11 +15,13 @@ use tokio::time::{Duration, Instant};
 pub mod candidates;
 pub mod core;
 pub mod hearsay;
+pub mod share;
 pub mod siblings;
 
 pub use self::core::{Doubt, Outcome, Ranking};
 pub use candidates::Candidates;
 pub use hearsay::Hearsay;
+pub use share::{Share, Shares};
 pub use siblings::Siblings;
 
 impl Outcome {
