@@ -40,7 +40,7 @@ struct Inner {
     file: Option<Arc<File>>,
     received_bytes: IntCounter,
     state: Mutex<State>,
-    /// Has the file been looked at for the top? Held while it is looked at.
+    /// Has the file been looked at for the top, or is there nothing in it? Held while it is looked at.
     looked: Mutex<bool>,
     /// Held while a source is asked by [`Proof::segment`].
     asking: tokio::sync::Mutex<()>,
@@ -67,6 +67,10 @@ impl Proof {
             top: None,
             segments: LruCache::new(SEGMENTS_KEPT),
         };
+        // A file that was just made, as that of a cold object is, need not be read on another thread first. How
+        // long it is the kernel knows without the disk.
+        let has_bytes = |file: &Arc<File>| file.metadata().map_or(true, |file| file.len() > 0);
+        let may_hold = file.as_ref().is_some_and(has_bytes);
         let inner = Inner {
             object,
             hash,
@@ -74,7 +78,7 @@ impl Proof {
             file,
             received_bytes,
             state: Mutex::new(state),
-            looked: Mutex::new(false),
+            looked: Mutex::new(!may_hold),
             asking: tokio::sync::Mutex::new(()),
             asking_first: Mutex::default(),
         };
@@ -355,11 +359,16 @@ mod tests {
     #[tokio::test]
     async fn a_file_without_the_outboard_proves_nothing() {
         let hash = ContentHash::of(b"x");
-        let file = Arc::new(tempfile::tempfile().unwrap());
-        let received = IntCounter::new("received", "bytes").unwrap();
-        let proof = Proof::new(ObjectId(1), hash, 20 << 20, Some(file), received);
-        assert!(proof.known(0).await.is_none());
-        assert!(proof.known(1).await.is_none());
+        for bytes in [&b""[..], &[7; 100_000]] {
+            let file = Arc::new(tempfile::tempfile().unwrap());
+            file.write_all_at(bytes, 0).unwrap();
+            let received = IntCounter::new("received", "bytes").unwrap();
+            let proof = Proof::new(ObjectId(1), hash, 20 << 20, Some(file), received);
+            let is_looked_at = !proof.inner.holds_nothing();
+            assert_eq!(is_looked_at, !bytes.is_empty());
+            assert!(proof.known(0).await.is_none());
+            assert!(proof.known(1).await.is_none());
+        }
     }
 
     #[tokio::test]
