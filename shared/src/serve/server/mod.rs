@@ -162,7 +162,7 @@ impl HttpLimits {
         let listener = TcpListener::bind(address)?;
         let stall_ms = self.write_stall_timeout.0.as_millis();
         sockopt::set_tcp_user_timeout(&listener, u32::try_from(stall_ms).unwrap_or(u32::MAX))?;
-        SockRef::from(&listener).set_tcp_notsent_lowat(unsent::MIN)?;
+        SockRef::from(&listener).set_tcp_notsent_lowat(unsent::BYTES_MIN)?;
         rustix::net::listen(&listener, BACKLOG)?;
         Ok(listener)
     }

@@ -275,7 +275,7 @@ fn connections_inherit_how_much_the_kernel_may_take() {
     let _client = std::net::TcpStream::connect(address).unwrap();
     let (connection, _) = listener.accept().unwrap();
     let unsent_max = SockRef::from(&connection).tcp_notsent_lowat().unwrap();
-    assert_eq!(unsent_max, unsent::MIN);
+    assert_eq!(unsent_max, unsent::BYTES_MIN);
     let stall_ms = sockopt::tcp_user_timeout(&connection).unwrap();
     assert_eq!(
         u128::from(stall_ms),
@@ -294,7 +294,7 @@ async fn while_connections_are_few_the_kernel_may_take_more_of_each() {
     let (connection, _) = listener.accept().await.unwrap();
     door.on_connect(&connection, &mut Extensions::new());
     let unsent_max = SockRef::from(&connection).tcp_notsent_lowat().unwrap();
-    assert!(unsent_max > unsent::MIN, "{unsent_max}");
+    assert!(unsent_max > unsent::BYTES_MIN, "{unsent_max}");
 }
 
 #[actix_web::test]
